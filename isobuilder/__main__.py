@@ -1,0 +1,3 @@
+from isobuilder.cli import main
+
+main()

@@ -1,0 +1,135 @@
+"""The definition: what the user asks for, read from one TOML file into a frozen value.
+
+Everything in it is checked here, so that what reaches a template, a path or a kernel line further on is known to be
+harmless. It reads no other file: release, kickstarts and keys that it names are read by their own rooms.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
+
+from isobuilder.schema import Many, Table, load_toml, matching
+
+Arch = Literal["x86_64", "aarch64"]
+
+# Entries that every menu has; a role cannot take their names.
+BUILT_IN_ENTRIES = ("check", "rescue", "local")
+
+Identifier = matching(r"[a-z][a-z0-9-]{0,30}", "a name of a-z 0-9 - that starts with a letter (31 characters at most)")
+Title = matching(r"[!-~](?:[ -~]{0,62}[!-~])?", "a line of 1 to 64 printable ASCII characters")
+VolumeId = matching(r"[A-Za-z0-9_-]{1,32}", "a volume id of 1 to 32 characters of A-Z a-z 0-9 _ -")
+Url = matching(r"https?://[!-~]+", "an http:// or https:// address")
+Console = matching(r"(?:ttyS|ttyAMA|hvc)[0-9]{1,2}(?:,[0-9]{3,7})?", "a serial console such as ttyS0,115200")
+
+
+def _crypt_hash(value: str) -> str:
+    if not re.fullmatch(r"\$(?:5|6|y)\$[./A-Za-z0-9=$]{20,200}", value, re.ASCII):
+        # The value is not repeated: it may be somebody's password.
+        raise ValueError("not a crypt hash ($5$, $6$ or $y$); make one with: openssl passwd -6")
+    return value
+
+
+def _public_key(value: str) -> str:
+    if not re.fullmatch(r"(?:ssh|ecdsa|sk-ssh|sk-ecdsa)[a-z0-9@.-]* [A-Za-z0-9+/=]{32,}(?: [ -~]*)?", value, re.ASCII):
+        raise ValueError("not one line of an OpenSSH public key, as in id_ed25519.pub")
+    return value
+
+
+def _fingerprint(value: str) -> str:
+    digits = value.replace(" ", "").upper()
+    if not re.fullmatch(r"[0-9A-F]{40}|[0-9A-F]{64}", digits):
+        raise ValueError(f"{value!r} is not an OpenPGP fingerprint of 40 (or 64) hexadecimal digits")
+    return digits
+
+
+Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
+
+
+class Repository(Table):
+    """Where packages come from, and who must have signed them.
+
+    `baseurl` may hold `$basearch`. `priority` is in yum's sense: lower wins.
+    """
+
+    id: Identifier
+    baseurl: Url
+    gpgkey: Url | None = None
+    fingerprint: Many[Fingerprint] = ()
+    priority: Annotated[int, Field(ge=1, le=99)] = 99
+    trust: Literal["signed", "unsigned"] = "signed"
+    repomd_signature: Literal["required", "if-present", "off"] = "if-present"
+
+    @model_validator(mode="after")
+    def _keys_are_pinned(self) -> Self:
+        if self.trust == "signed" and not (self.gpgkey and self.fingerprint):
+            raise ValueError('gpgkey and fingerprint are required, or trust = "unsigned" to take packages from anyone')
+        if self.trust == "unsigned" and (self.gpgkey or self.fingerprint):
+            raise ValueError('trust = "unsigned" contradicts gpgkey and fingerprint')
+        if self.trust == "unsigned" and self.repomd_signature == "required":
+            raise ValueError('repomd-signature = "required" needs gpgkey and fingerprint')
+        return self
+
+
+class Install(Table):
+    """What every role's kickstart shares."""
+
+    language: matching(r"[a-z]{2,3}_[A-Z]{2}(?:\.UTF-8)?", "a language such as en_US.UTF-8") = "en_US.UTF-8"  # type: ignore[valid-type]
+    keyboard: matching(r"[a-z][a-z0-9_-]{0,30}", "a keyboard layout such as us") = "us"  # type: ignore[valid-type]
+    timezone: matching(r"[A-Z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*", "a time zone such as Europe/Rome") = "UTC"  # type: ignore[valid-type]
+    root_password: Annotated[str, AfterValidator(_crypt_hash)] | None = None
+    ssh_keys: Many[Annotated[str, AfterValidator(_public_key)]] = ()
+    console: Console | None = None
+
+
+class Menu(Table):
+    """The boot menu. `timeout` is in seconds, 0 to wait for ever; `default` is a role or one of check, rescue, local."""
+
+    title: Title | None = None
+    default: Identifier = "local"
+    timeout: Annotated[int, Field(ge=0, le=3600)] = 60
+
+
+class RoleDefinition(Table):
+    """A role of the user's own: `kickstart` is a template's path, relative to the definition."""
+
+    kickstart: matching(r"(?!/)(?!.*\.\.)[A-Za-z0-9._/-]{1,200}", "a path below the definition's folder")  # type: ignore[valid-type]
+    title: Title | None = None
+    menu: bool = True
+
+
+class Definition(Table):
+    """A whole definition file; `folder` is where it lies."""
+
+    version: Literal[1]
+    name: matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", "a file name of A-Z a-z 0-9 . _ -")  # type: ignore[valid-type]
+    release: Annotated[str, Field(min_length=1)]
+    arch: Arch = "x86_64"
+    volume_id: VolumeId | None = None
+    install: Install = Install()
+    menu: Menu = Menu()
+    repository: Many[Repository] = ()
+    role: dict[Identifier, RoleDefinition] = {}
+
+    _folder: Path = PrivateAttr(default=Path())
+
+    @property
+    def folder(self) -> Path:
+        return self._folder
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> Self:
+        mistakes = [f"role.{name}: the menu has an entry of that name already" for name in BUILT_IN_ENTRIES if name in self.role]
+        ids = [repository.id for repository in self.repository]
+        mistakes += [f"repository: two have the id {one!r}" for one in sorted(set(ids)) if ids.count(one) > 1]
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
+        return self
+
+
+def load_definition(path: Path) -> Definition:
+    """Read the definition at `path`. Raises DefinitionError that lists every mistake with its key."""
+    definition = load_toml(path, Definition, "definition")
+    definition._folder = path.parent
+    return definition

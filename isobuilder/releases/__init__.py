@@ -1,0 +1,126 @@
+"""Facts of a release as data: one TOML file each, a shipped one or the user's own.
+
+Nothing here knows one release from another, and nothing else in isobuilder does: a fact that code would ask about is a
+key of `Release`.
+"""
+
+import datetime
+import re
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from isobuilder.definition import Definition, Identifier, Repository, Title, Url
+from isobuilder.errors import DefinitionError
+from isobuilder.schema import Many, Table, did_you_mean, load_toml, matching
+
+TreePath = matching(r"(?!/)(?!.*\.\./)[A-Za-z0-9._+/-]{1,200}", "a path inside the tree")
+Name = matching(r"[A-Za-z0-9][A-Za-z0-9._+() -]{0,60}", "a name of letters, digits and . _ + ( ) - and spaces")
+PackageName = matching(r"[A-Za-z0-9][A-Za-z0-9._+-]*", "a package's name")
+Argument = matching(r"[A-Za-z0-9._-]+(?:=[A-Za-z0-9._:/=,{}-]*)?", "one kernel argument")
+
+
+class PackagedFile(Table):
+    """A file that no tree publishes, taken out of a package of the release (signed, and named in the lock)."""
+
+    package: PackageName
+    file: matching(r"/[A-Za-z0-9._+/-]{1,200}", "an absolute path")  # type: ignore[valid-type]
+
+
+class KernelArguments(Table):
+    """How the installer is told things. `{label}` is the volume id, escaped; `{path}` a path on the medium, from its root."""
+
+    stage2: Argument
+    kickstart: Argument
+    rescue: Argument
+    check: Argument
+
+
+class Boot(Table):
+    """What boots: paths in the tree, which are the paths on the medium too.
+
+    `files` are the loaders' own; `mbr` the code for a USB stick's master boot record. `linux` and `initrd_command` are the
+    GRUB commands of this release's UEFI GRUB. `local_loaders` are where an installed system of this release keeps its
+    own loader on its EFI system partition, best first.
+    """
+
+    kernel: TreePath
+    initrd: TreePath
+    stage2: TreePath
+    bios: Literal["isolinux"]
+    efi: Literal["grub"]
+    files: Many[TreePath]
+    mbr: PackagedFile
+    linux: Literal["linux", "linuxefi"] = "linux"
+    initrd_command: Literal["initrd", "initrdefi"] = "initrd"
+    local_loaders: Many[matching(r"/[A-Za-z0-9._+/-]{1,200}", "an absolute path")]  # type: ignore[valid-type]
+
+
+class ArchFacts(Table):
+    """What differs between architectures of one release.
+
+    `always` are the packages that the installer adds to every role by itself.
+    """
+
+    tree: Url
+    always: Many[PackageName]
+    boot: Boot
+
+
+class Release(Table):
+    """One release of CentOS, or of a rebuild of it.
+
+    `kickstart_syntax` is pykickstart's name for the syntax its installer takes; `source_path` is where the installer mounts
+    the medium, for scripts of a kickstart.
+    """
+
+    id: Identifier | matching(r"[0-9][a-z0-9.-]{0,30}", "a release's short name")  # type: ignore[valid-type]
+    title: Title
+    family: Name
+    short: Name
+    version: matching(r"[0-9]+(?:\.[0-9]+)*", "a version such as 9 or 7.9")  # type: ignore[valid-type]
+    kickstart_syntax: matching(r"(?:RHEL|F)[0-9]{1,2}", "a syntax that pykickstart knows, such as RHEL9")  # type: ignore[valid-type]
+    end_of_life: datetime.date | None = None
+    kernel_arguments: KernelArguments
+    repository: Annotated[Many[Repository], Field(min_length=1)]
+    arch: dict[Literal["x86_64", "aarch64"], ArchFacts]
+
+
+def load_release(definition: Definition) -> Release:
+    """The release that the definition names: a shipped one by id, or a file of the user's by path (ending in .toml).
+
+    Raises DefinitionError for an unknown id, a file with mistakes, or an architecture that the release lacks.
+    """
+    wanted = definition.release
+    if wanted.endswith(".toml"):
+        release = load_toml(definition.folder / wanted, Release, "release file")
+    else:
+        shipped = resources.files(__name__)
+        known = {Path(entry.name).stem for entry in shipped.iterdir() if entry.name.endswith(".toml")}
+        if wanted not in known:
+            raise DefinitionError(
+                f"release: {wanted!r} is not a release{did_you_mean(wanted, known)}",
+                hint="A release file of your own is named by its path, which ends in .toml.",
+            )
+        with resources.as_file(shipped / f"{wanted}.toml") as path:
+            release = load_toml(path, Release, "release file")
+    if definition.arch not in release.arch:
+        raise DefinitionError(f"arch: {release.title} has no {definition.arch}{did_you_mean(definition.arch, release.arch)}")
+    return release
+
+
+def repositories(definition: Definition, release: Release) -> tuple[Repository, ...]:
+    """The repositories of a medium: the release's, replaced or joined by the definition's, `$basearch` filled in."""
+    merged = {repository.id: repository for repository in release.repository}
+    merged |= {repository.id: repository for repository in definition.repository}
+    return tuple(
+        repository.model_copy(update={"baseurl": expand(repository.baseurl, definition.arch)})
+        for repository in merged.values()
+    )
+
+
+def expand(url: str, arch: str) -> str:
+    """`url` with `$basearch` filled in, and one slash at the end."""
+    return re.sub(r"\$basearch\b", arch, url).rstrip("/") + "/"

@@ -1,0 +1,114 @@
+"""The way from a TOML file of ours to a frozen value, with every mistake reported at once.
+
+Definitions, release files and the practice tests use it. It knows TOML and pydantic, and nothing of ISOs.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError
+
+from isobuilder.errors import DefinitionError
+
+T = TypeVar("T")
+M = TypeVar("M", bound="Table")
+
+# TOML has lists only; our values are frozen, so they hold tuples.
+Many = Annotated[tuple[T, ...], Strict(False)]
+
+
+class Table(BaseModel):
+    """A table of a TOML file: kebab-case keys, no unknown ones, no conversions between types."""
+
+    model_config = ConfigDict(
+        alias_generator=lambda name: name.replace("_", "-"),
+        extra="forbid",
+        frozen=True,
+        strict=True,
+    )
+
+
+def matching(pattern: str, wanted: str) -> Any:
+    """A string type for values that match `pattern` from end to end; `wanted` says so in words."""
+    whole = re.compile(pattern, re.ASCII)
+
+    def check(value: str) -> str:
+        if not whole.fullmatch(value):
+            raise ValueError(f"{value!r} is not {wanted}")
+        return value
+
+    return Annotated[str, AfterValidator(check), Field(json_schema_extra={"pattern": f"^(?:{pattern})$"})]
+
+
+def load_toml(path: Path, model: type[M], what: str) -> M:
+    """Read `path` as a `model`. Raises DefinitionError with all mistakes, each with its key.
+
+    `what` names the kind of file in messages: "definition", "release file".
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DefinitionError(f"{path}: no such {what}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DefinitionError(f"{path}: the {what} cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise DefinitionError(f"{path}: not valid TOML: {error}") from error
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        mistakes = [_mistake(model, finding) for finding in error.errors()]
+        raise DefinitionError(
+            f"{path}: {len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''} in the {what}",
+            details=mistakes,
+            hint="Nothing was read further; mend all of these and run it again.",
+        ) from error
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A suggestion to append to a message, or what there is when nothing is near."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; known: {', '.join(names)}" if names else ""
+
+
+def _mistake(model: type[BaseModel], finding: Mapping[str, Any]) -> str:
+    location: Sequence[str | int] = finding["loc"]
+    key = _dotted(location)
+    match finding["type"]:
+        case "missing":
+            return f"{key}: required, and not there"
+        case "extra_forbidden":
+            return f"{key}: unknown key{did_you_mean(str(location[-1]), _keys_at(model, location[:-1]))}"
+        case "value_error":
+            return f"{key}: {finding['ctx']['error']}" if key else str(finding["ctx"]["error"])
+        case _:
+            return f"{key}: {finding['msg'][:1].lower()}{finding['msg'][1:]}, not {finding['input']!r}"
+
+
+def _dotted(location: Sequence[str | int]) -> str:
+    key = ""
+    for part in location:
+        key += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if key else part
+    return key
+
+
+def _keys_at(model: type[BaseModel], location: Sequence[str | int]) -> set[str]:
+    """The keys that the table at `location` may have."""
+    table = model
+    for part in location:
+        # A part that is no field is an index or a free name (role.NAME), and leads to the same table.
+        field = next((f for f in table.model_fields.values() if f.alias == part), None)
+        table = (field and _table_in(field.annotation)) or table
+    return {str(field.alias) for field in table.model_fields.values()}
+
+
+def _table_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_table_in, getattr(annotation, "__args__", ()))), None)
