@@ -10,18 +10,22 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from isobuilder.schema import Many, Table, load_toml, matching
+from isobuilder.schema import Many, Matching, Table, load_toml
 
 Arch = Literal["x86_64", "aarch64"]
 
 # Entries that every menu has; a role cannot take their names.
 BUILT_IN_ENTRIES = ("check", "rescue", "local")
 
-Identifier = matching(r"[a-z][a-z0-9-]{0,30}", "a name of a-z 0-9 - that starts with a letter (31 characters at most)")
-Title = matching(r"[!-~](?:[ -~]{0,62}[!-~])?", "a line of 1 to 64 printable ASCII characters")
-VolumeId = matching(r"[A-Za-z0-9_-]{1,32}", "a volume id of 1 to 32 characters of A-Z a-z 0-9 _ -")
-Url = matching(r"https?://[!-~]+", "an http:// or https:// address")
-Console = matching(r"(?:ttyS|ttyAMA|hvc)[0-9]{1,2}(?:,[0-9]{3,7})?", "a serial console such as ttyS0,115200")
+Identifier = Annotated[
+    str, Matching(r"[a-z][a-z0-9-]{0,30}", "a name of a-z 0-9 - that starts with a letter (31 characters at most)")
+]
+Title = Annotated[str, Matching(r"[!-~](?:[ -~]{0,62}[!-~])?", "a line of 1 to 64 printable ASCII characters")]
+VolumeId = Annotated[str, Matching(r"[A-Za-z0-9_-]{1,32}", "a volume id of 1 to 32 characters of A-Z a-z 0-9 _ -")]
+Url = Annotated[str, Matching(r"https?://[!-~]+", "an http:// or https:// address")]
+Console = Annotated[
+    str, Matching(r"(?:ttyS|ttyAMA|hvc)[0-9]{1,2}(?:,[0-9]{3,7})?", "a serial console such as ttyS0,115200")
+]
 
 
 def _crypt_hash(value: str) -> str:
@@ -75,16 +79,20 @@ class Repository(Table):
 class Install(Table):
     """What every role's kickstart shares."""
 
-    language: matching(r"[a-z]{2,3}_[A-Z]{2}(?:\.UTF-8)?", "a language such as en_US.UTF-8") = "en_US.UTF-8"  # type: ignore[valid-type]
-    keyboard: matching(r"[a-z][a-z0-9_-]{0,30}", "a keyboard layout such as us") = "us"  # type: ignore[valid-type]
-    timezone: matching(r"[A-Z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*", "a time zone such as Europe/Rome") = "UTC"  # type: ignore[valid-type]
+    language: Annotated[str, Matching(r"[a-z]{2,3}_[A-Z]{2}(?:\.UTF-8)?", "a language such as en_US.UTF-8")] = (
+        "en_US.UTF-8"
+    )
+    keyboard: Annotated[str, Matching(r"[a-z][a-z0-9_-]{0,30}", "a keyboard layout such as us")] = "us"
+    timezone: Annotated[
+        str, Matching(r"[A-Z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*", "a time zone such as Europe/Rome")
+    ] = "UTC"
     root_password: Annotated[str, AfterValidator(_crypt_hash)] | None = None
     ssh_keys: Many[Annotated[str, AfterValidator(_public_key)]] = ()
     console: Console | None = None
 
 
 class Menu(Table):
-    """The boot menu. `timeout` is in seconds, 0 to wait for ever; `default` is a role or one of check, rescue, local."""
+    """The boot menu. `timeout` is in seconds, 0 to wait for ever; `default` a role, check, rescue or local."""
 
     title: Title | None = None
     default: Identifier = "local"
@@ -94,7 +102,9 @@ class Menu(Table):
 class RoleDefinition(Table):
     """A role of the user's own: `kickstart` is a template's path, relative to the definition."""
 
-    kickstart: matching(r"(?!/)(?!.*\.\.)[A-Za-z0-9._/-]{1,200}", "a path below the definition's folder")  # type: ignore[valid-type]
+    kickstart: Annotated[
+        str, Matching(r"(?!/)(?!.*\.\.)[A-Za-z0-9._/-]{1,200}", "a path below the definition's folder")
+    ]
     title: Title | None = None
     menu: bool = True
 
@@ -103,14 +113,14 @@ class Definition(Table):
     """A whole definition file; `folder` is where it lies."""
 
     version: Literal[1]
-    name: matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", "a file name of A-Z a-z 0-9 . _ -")  # type: ignore[valid-type]
+    name: Annotated[str, Matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", "a file name of A-Z a-z 0-9 . _ -")]
     release: Annotated[str, Field(min_length=1)]
     arch: Arch = "x86_64"
     volume_id: VolumeId | None = None
     install: Install = Install()
     menu: Menu = Menu()
     repository: Many[Repository] = ()
-    role: dict[Identifier, RoleDefinition] = {}
+    role: dict[Identifier, RoleDefinition] = Field(default_factory=dict)
 
     _folder: Path = PrivateAttr(default=Path())
 
@@ -120,7 +130,9 @@ class Definition(Table):
 
     @model_validator(mode="after")
     def _names_are_free(self) -> Self:
-        mistakes = [f"role.{name}: the menu has an entry of that name already" for name in BUILT_IN_ENTRIES if name in self.role]
+        mistakes = [
+            f"role.{name}: the menu has an entry of that name already" for name in BUILT_IN_ENTRIES if name in self.role
+        ]
         ids = [repository.id for repository in self.repository]
         mistakes += [f"repository: two have the id {one!r}" for one in sorted(set(ids)) if ids.count(one) > 1]
         if mistakes:
@@ -131,5 +143,5 @@ class Definition(Table):
 def load_definition(path: Path) -> Definition:
     """Read the definition at `path`. Raises DefinitionError that lists every mistake with its key."""
     definition = load_toml(path, Definition, "definition")
-    definition._folder = path.parent
+    definition._folder = path.parent  # noqa: SLF001 - a value of the file's place, not of its text
     return definition

@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
 
@@ -47,6 +48,15 @@ class Package(Table):
     roles: Many[str]
     reasons: Many[str]
 
+    @property
+    def name(self) -> str:
+        return self.nevra.rsplit("-", 2)[0]
+
+    @property
+    def path(self) -> str:
+        """Where it lies on the medium."""
+        return f"Packages/{PurePosixPath(unquote(urlsplit(self.file.url).path)).name}"
+
 
 class BootFile(Table):
     """A file of the tree (`file` says from where), or out of a package (`nevra` says which, `member` where in it)."""
@@ -65,7 +75,10 @@ class Key(Table):
 
 
 class Lock(Table):
-    """What a medium is made of. `made_from` has a digest for each input, by its dotted name; `made_with` a version each."""
+    """What a medium is made of.
+
+    `made_from` has a digest for each input, by its dotted name; `made_with` the version of each tool and library.
+    """
 
     version: Literal[1] = 1
     name: str
@@ -90,7 +103,7 @@ def read_lock(path: Path) -> Lock | None:
     except (OSError, UnicodeDecodeError) as error:
         raise LockError(f"{path}: the lock cannot be read: {error}") from error
     try:
-        return Lock.model_validate_json(text)
+        return Lock.model_validate_json(text, by_alias=True, by_name=False)
     except ValidationError as error:
         findings = [f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors()]
         raise LockError(

@@ -7,10 +7,19 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Strict,
+    ValidationError,
+)
+from pydantic_core import CoreSchema, core_schema
 
 from isobuilder.errors import DefinitionError
 
@@ -18,7 +27,7 @@ T = TypeVar("T")
 M = TypeVar("M", bound="Table")
 
 # TOML has lists only; our values are frozen, so they hold tuples.
-Many = Annotated[tuple[T, ...], Strict(False)]
+Many = Annotated[tuple[T, ...], Strict(strict=False)]
 
 
 class Table(BaseModel):
@@ -29,19 +38,27 @@ class Table(BaseModel):
         extra="forbid",
         frozen=True,
         strict=True,
+        validate_by_name=True,
     )
 
 
-def matching(pattern: str, wanted: str) -> Any:
-    """A string type for values that match `pattern` from end to end; `wanted` says so in words."""
-    whole = re.compile(pattern, re.ASCII)
+@dataclass(frozen=True)
+class Matching:
+    """Narrows a string type to what `pattern` matches from end to end; `wanted` says in words what that is."""
 
-    def check(value: str) -> str:
-        if not whole.fullmatch(value):
-            raise ValueError(f"{value!r} is not {wanted}")
+    pattern: str
+    wanted: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return handler(schema) | {"pattern": f"^(?:{self.pattern})$"}
+
+    def _check(self, value: str) -> str:
+        if not re.fullmatch(self.pattern, value, re.ASCII):
+            raise ValueError(f"{value!r} is not {self.wanted}")
         return value
-
-    return Annotated[str, AfterValidator(check), Field(json_schema_extra={"pattern": f"^(?:{pattern})$"})]
 
 
 def load_toml(path: Path, model: type[M], what: str) -> M:
@@ -58,7 +75,7 @@ def load_toml(path: Path, model: type[M], what: str) -> M:
     except tomllib.TOMLDecodeError as error:
         raise DefinitionError(f"{path}: not valid TOML: {error}") from error
     try:
-        return model.model_validate(table)
+        return model.model_validate(table, by_alias=True, by_name=False)
     except ValidationError as error:
         mistakes = [_mistake(model, finding) for finding in error.errors()]
         raise DefinitionError(

@@ -4,7 +4,7 @@ Nothing here knows one release from another, and nothing else in isobuilder does
 key of `Release`.
 """
 
-import datetime
+import datetime as dt
 import re
 from importlib import resources
 from pathlib import Path
@@ -12,25 +12,28 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from isobuilder.definition import Definition, Identifier, Repository, Title, Url
+from isobuilder.definition import Definition, Repository, Title, Url
 from isobuilder.errors import DefinitionError
-from isobuilder.schema import Many, Table, did_you_mean, load_toml, matching
+from isobuilder.schema import Many, Matching, Table, did_you_mean, load_toml
 
-TreePath = matching(r"(?!/)(?!.*\.\./)[A-Za-z0-9._+/-]{1,200}", "a path inside the tree")
-Name = matching(r"[A-Za-z0-9][A-Za-z0-9._+() -]{0,60}", "a name of letters, digits and . _ + ( ) - and spaces")
-PackageName = matching(r"[A-Za-z0-9][A-Za-z0-9._+-]*", "a package's name")
-Argument = matching(r"[A-Za-z0-9._-]+(?:=[A-Za-z0-9._:/=,{}-]*)?", "one kernel argument")
+TreePath = Annotated[str, Matching(r"(?!/)(?!.*\.\./)[A-Za-z0-9._+/-]{1,200}", "a path inside the tree")]
+Name = Annotated[
+    str, Matching(r"[A-Za-z0-9][A-Za-z0-9._+() -]{0,60}", "a name of letters, digits and . _ + ( ) - and spaces")
+]
+AbsolutePath = Annotated[str, Matching(r"/[A-Za-z0-9._+/-]{1,200}", "an absolute path")]
+PackageName = Annotated[str, Matching(r"[A-Za-z0-9][A-Za-z0-9._+-]*", "a package's name")]
+Argument = Annotated[str, Matching(r"[A-Za-z0-9._-]+(?:=[A-Za-z0-9._:/=,{}-]*)?", "one kernel argument")]
 
 
 class PackagedFile(Table):
     """A file that no tree publishes, taken out of a package of the release (signed, and named in the lock)."""
 
     package: PackageName
-    file: matching(r"/[A-Za-z0-9._+/-]{1,200}", "an absolute path")  # type: ignore[valid-type]
+    file: AbsolutePath
 
 
 class KernelArguments(Table):
-    """How the installer is told things. `{label}` is the volume id, escaped; `{path}` a path on the medium, from its root."""
+    """How the installer is told things. `{label}`: the volume id, escaped; `{path}`: a path from the medium's root."""
 
     stage2: Argument
     kickstart: Argument
@@ -41,8 +44,8 @@ class KernelArguments(Table):
 class Boot(Table):
     """What boots: paths in the tree, which are the paths on the medium too.
 
-    `files` are the loaders' own; `mbr` the code for a USB stick's master boot record. `linux` and `initrd_command` are the
-    GRUB commands of this release's UEFI GRUB. `local_loaders` are where an installed system of this release keeps its
+    `files` are the loaders' own; `mbr` the code for a USB stick's master boot record. `linux` and `initrd_command` are
+    the commands of this release's UEFI GRUB. `local_loaders` are where an installed system of this release keeps its
     own loader on its EFI system partition, best first.
     """
 
@@ -55,34 +58,39 @@ class Boot(Table):
     mbr: PackagedFile
     linux: Literal["linux", "linuxefi"] = "linux"
     initrd_command: Literal["initrd", "initrdefi"] = "initrd"
-    local_loaders: Many[matching(r"/[A-Za-z0-9._+/-]{1,200}", "an absolute path")]  # type: ignore[valid-type]
+    local_loaders: Many[AbsolutePath]
 
 
 class ArchFacts(Table):
     """What differs between architectures of one release.
 
-    `always` are the packages that the installer adds to every role by itself.
+    `always` are packages that the installer adds to every role by itself; `may` those that a person can bring in at its
+    screens (storage, languages), and so are on the medium too.
     """
 
     tree: Url
     always: Many[PackageName]
+    may: Many[PackageName] = ()
     boot: Boot
 
 
 class Release(Table):
     """One release of CentOS, or of a rebuild of it.
 
-    `kickstart_syntax` is pykickstart's name for the syntax its installer takes; `source_path` is where the installer mounts
-    the medium, for scripts of a kickstart.
+    `variant` is the one that .treeinfo names (installers of 8 and later take the repository of "BaseOS" for the base);
+    `kickstart_syntax` is pykickstart's name for the syntax that its installer takes.
     """
 
-    id: Identifier | matching(r"[0-9][a-z0-9.-]{0,30}", "a release's short name")  # type: ignore[valid-type]
+    id: Annotated[str, Matching(r"[a-z0-9][a-z0-9.-]{0,30}", "a release's short name")]
     title: Title
     family: Name
     short: Name
-    version: matching(r"[0-9]+(?:\.[0-9]+)*", "a version such as 9 or 7.9")  # type: ignore[valid-type]
-    kickstart_syntax: matching(r"(?:RHEL|F)[0-9]{1,2}", "a syntax that pykickstart knows, such as RHEL9")  # type: ignore[valid-type]
-    end_of_life: datetime.date | None = None
+    version: Annotated[str, Matching(r"[0-9]+(?:\.[0-9]+)*", "a version such as 9 or 7.9")]
+    variant: Name = "BaseOS"
+    kickstart_syntax: Annotated[
+        str, Matching(r"(?:RHEL|F)[0-9]{1,2}", "a syntax that pykickstart knows, such as RHEL9")
+    ]
+    end_of_life: dt.date | None = None
     kernel_arguments: KernelArguments
     repository: Annotated[Many[Repository], Field(min_length=1)]
     arch: dict[Literal["x86_64", "aarch64"], ArchFacts]
@@ -107,7 +115,9 @@ def load_release(definition: Definition) -> Release:
         with resources.as_file(shipped / f"{wanted}.toml") as path:
             release = load_toml(path, Release, "release file")
     if definition.arch not in release.arch:
-        raise DefinitionError(f"arch: {release.title} has no {definition.arch}{did_you_mean(definition.arch, release.arch)}")
+        raise DefinitionError(
+            f"arch: {release.title} has no {definition.arch}{did_you_mean(definition.arch, release.arch)}"
+        )
     return release
 
 

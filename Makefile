@@ -1,0 +1,38 @@
+# Every target that people and CI use; `make help` lists them.
+
+PRACTICE_PORT ?= 8642
+DEMO := build/demo
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+export PRACTICE_PORT
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint wheel clean
+
+help:  ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '%-8s %s\n' "$$name" "$$text"; done
+
+setup: $(VENV)/.ready  ## Install what the other targets need (Debian 12 or newer, as root or with sudo)
+
+$(VENV)/.ready: setup.cfg tests/debian-packages.txt tests/practice/debian-packages.txt tests/install-debian-packages
+	tests/install-debian-packages tests/debian-packages.txt tests/practice/debian-packages.txt
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+demo: setup  ## Make the practice mirror, build the demo ISO from it, say how to boot it
+	$(PYTHON) -m tests.practice demo $(DEMO)
+
+test: setup lint  ## Run every test, real boots included (20 minutes at most on two cores)
+	$(PYTHON) -m pytest
+
+lint: setup  ## Check style and types
+	$(VENV)/bin/ruff check --config tests/ruff.toml isobuilder tests
+	$(VENV)/bin/ruff format --config tests/ruff.toml --check isobuilder tests
+	$(VENV)/bin/mypy
+
+wheel: setup  ## Build the wheel into dist/
+	$(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
+clean:  ## Remove what was built (downloads and the practice mirror stay in the user's cache)
+	rm -rf build dist $(VENV) isobuilder.egg-info

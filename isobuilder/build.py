@@ -1,0 +1,82 @@
+"""The way through, on one screen: definition, kickstarts, lock, cache, tree, ISO."""
+
+import shutil
+from pathlib import Path
+
+from isobuilder.cache import Cache
+from isobuilder.compose import compose
+from isobuilder.errors import HostError
+from isobuilder.fetch import Fetcher
+from isobuilder.iso import Written, check_output, write_iso
+from isobuilder.lock import File, Lock
+from isobuilder.locking import Plan, make_lock, matching_lock, write_lock
+from isobuilder.progress import Progress
+from isobuilder.trust import Keyring, verify_digests, verify_package
+
+
+def build(plan: Plan, fetcher: Fetcher, cache: Cache, output: Path, progress: Progress, *, force: bool) -> Written:
+    """Make the medium that the plan describes, in the folder `output`. The lock is made when there is none."""
+    iso = output / plan.iso_name
+    check_output(iso, force=force)
+    lock = matching_lock(plan)
+    if lock is None:
+        lock = make_lock(plan, fetcher, cache, progress)
+        write_lock(plan, lock)
+    fetch(lock, fetcher, cache, output, progress)
+    check_signatures(lock, cache, progress)
+    tree = compose(lock, plan.definition, plan.release, plan.kickstarts, cache)
+    return write_iso(tree, iso, progress=progress, force=force)
+
+
+def fetch(lock: Lock, fetcher: Fetcher, cache: Cache, output: Path, progress: Progress) -> None:
+    """Bring what the lock names and the cache lacks, having said how much it is and that there is room for it."""
+    files = locked_files(lock)
+    missing = [file for file in files if not cache.has(file.sha256, file.size)]
+    total, to_fetch = sum(file.size for file in files), sum(file.size for file in missing)
+    on_medium = [package for package in lock.packages if package.roles]
+    progress.note(
+        f"{len(on_medium)} packages on the medium; {_megabytes(total)} of input, {_megabytes(to_fetch)} to fetch"
+    )
+    output.mkdir(parents=True, exist_ok=True)
+    for folder, need in ((cache.root, to_fetch), (output, total)):
+        free = shutil.disk_usage(folder).free
+        if need > free:
+            raise HostError(f"{folder}: {_megabytes(need)} needed, {_megabytes(free)} free")
+    fetcher.fetch_all(files, title="Packages")
+
+
+def locked_files(lock: Lock) -> list[File]:
+    """Every file that the lock names, once."""
+    files = [
+        *(key.file for key in lock.keys),
+        *(file for repository in lock.repositories for file in repository.metadata.values()),
+        *(boot.file for boot in lock.boot if boot.file),
+        *(package.file for package in lock.packages),
+    ]
+    return list({file.sha256: file for file in files}.values())
+
+
+def check_signatures(lock: Lock, cache: Cache, progress: Progress) -> None:
+    """Every package is signed by a key that its repository pins. Raises TrustError at the first that is not."""
+    pins = {repository.id: repository.fingerprints for repository in lock.repositories}
+    files = [(cache.path(key.file.sha256).read_bytes(), key.fingerprints) for key in lock.keys]
+    keyrings = {
+        name: Keyring.from_files(
+            [(data, allowed) for data, pinned in files if (allowed := [f for f in pinned if f in fingerprints])]
+        )
+        for name, fingerprints in pins.items()
+    }
+    with progress.task("Signatures", sum(package.file.size for package in lock.packages)) as advance:
+        for package in lock.packages:
+            path = cache.path(package.file.sha256)
+            if pins[package.repository]:
+                verify_package(path, keyrings[package.repository], nevra=package.nevra)
+            else:
+                verify_digests(path, nevra=package.nevra)
+            advance(package.file.size)
+    for name in sorted(name for name, fingerprints in pins.items() if not fingerprints):
+        progress.note(f"warning: packages of repository {name} are unsigned, as the definition says")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"

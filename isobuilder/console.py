@@ -1,0 +1,95 @@
+"""What a person or a log sees: progress and errors on stderr, results on stdout.
+
+The only room besides the command line that touches the terminal. On a terminal it draws; elsewhere it writes plain
+lines, and a heartbeat while long work goes on.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich import filesize
+from rich.console import Console as Terminal
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.text import Text
+
+from isobuilder.errors import IsobuilderError
+
+HEARTBEAT_SECONDS = 10.0
+
+
+class Console:
+    """Implements `progress.Progress` on stderr, and prints results on stdout."""
+
+    def __init__(
+        self,
+        *,
+        quiet: bool = False,
+        out: Terminal | None = None,
+        err: Terminal | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._quiet = quiet
+        # soft_wrap: a log line stays one line, however narrow its reader is taken to be.
+        self._out = out or Terminal(soft_wrap=True, highlight=False)
+        self._err = err or Terminal(stderr=True, soft_wrap=True, highlight=False)
+        self._clock = clock
+
+    def note(self, line: str) -> None:
+        if not self._quiet:
+            self._err.print(Text(line))
+
+    def result(self, line: str) -> None:
+        self._out.print(Text(line))
+
+    def error(self, error: IsobuilderError) -> None:
+        """The failure, all of its findings, and what to do."""
+        self._err.print(Text.assemble(("error: ", "bold red"), error.message))
+        for detail in error.details:
+            self._err.print(Text(f"  {detail}"))
+        if error.hint:
+            self._err.print(Text.assemble(("hint: ", "bold"), error.hint))
+
+    @contextmanager
+    def task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+        if self._quiet:
+            yield lambda _done: None
+        elif self._err.is_terminal:
+            with self._drawn(title, total) as advance:
+                yield advance
+        else:
+            with self._plain(title, total) as advance:
+                yield advance
+
+    @contextmanager
+    def _drawn(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+        columns = (
+            TextColumn("{task.description:<14}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self._err) as progress:
+            task = progress.add_task(title, total=total)
+            yield lambda done: progress.advance(task, done)
+
+    @contextmanager
+    def _plain(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+        lock = threading.Lock()
+        began = said = self._clock()
+        seen = 0
+        self.note(f"{title}: {filesize.decimal(total)}")
+
+        def advance(done: int) -> None:
+            nonlocal seen, said
+            with lock:
+                seen += done
+                now = self._clock()
+                if now - said >= HEARTBEAT_SECONDS:
+                    said = now
+                    self.note(f"{title}: {filesize.decimal(seen)} of {filesize.decimal(total)}")
+
+        yield advance
+        self.note(f"{title}: done in {self._clock() - began:.1f} s")

@@ -1,0 +1,174 @@
+"""Where everything lies on the medium: the ISO 9660 and Rock Ridge structures, by pycdlib.
+
+pycdlib decides places and makes the descriptors; no byte of a file goes through it. All of the project's use of pycdlib
+is here, the inside that it does not promise included: `tests/test_isolayout.py` lists that and fails when it changes.
+"""
+
+import importlib
+import io
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+from pycdlib import PyCdlib
+from pycdlib.pycdlibexception import PyCdlibException
+
+from isobuilder import systemarea
+from isobuilder.errors import MediumError
+from isobuilder.isonames import IsoPaths, iso_paths
+from isobuilder.tree import Content, Tree
+
+BLOCK = 2048
+
+# Modules of pycdlib that read the clock or the time zone while a medium without Joliet and UDF is laid out.
+CLOCKED_MODULES = ("pycdlib.pycdlib", "pycdlib.headervd", "pycdlib.dates", "pycdlib.utils")
+
+# Drives read ahead of what they are asked for, and the media check leaves out the last 15 blocks: mkisofs has always
+# put 150 blocks of nothing behind the last file, so that neither touches one.
+_PADDING = 150 * BLOCK
+_FILE_MODE = 0o100644
+_FOLDER_MODE = 0o40755
+_BIOS_LOAD_SECTORS = 4
+_UEFI_PLATFORM = 0xEF
+_BOOT_INFO = slice(8, 64)
+# One directory record says at most this much; a larger file has several, and a second name would show but the first.
+_MAX_LINKED = 0xFFFFF800
+
+
+@dataclass(frozen=True)
+class Extent:
+    """The bytes of one file and where they start, in bytes from the start of the medium."""
+
+    path: str
+    offset: int
+    content: Content
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A medium that only lacks its files: `head` up to the first extent, extents in their order, `tail` at the end.
+
+    `size` is that of the volume and of the image alike, in bytes.
+    """
+
+    head: bytes
+    extents: tuple[Extent, ...]
+    tail: bytes
+    size: int
+    bios_offset: int
+
+
+class _Absent(io.BytesIO):
+    """Stands in for a file that pycdlib is told of but never reads."""
+
+    def __init__(self, path: str, content: Content) -> None:
+        super().__init__()
+        self.path = path
+        self.content = content
+
+
+class _Head(io.BytesIO):
+    """Takes pycdlib's output up to a limit; behind it there is but the padding that pycdlib would end with."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(bytes(limit))
+        self.seek(0)
+        self._limit = limit
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        return super().write(data) if self.tell() + len(data) <= self._limit else len(data)
+
+
+class _FixedTime:
+    """What pycdlib uses of the module `time`, at one moment and in UTC."""
+
+    gmtime = localtime = staticmethod(time.gmtime)
+    strftime = staticmethod(time.strftime)
+
+    def __init__(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    def time(self) -> float:
+        return float(self._epoch)
+
+
+def lay_out(tree: Tree) -> Layout:
+    """Decide where everything lies; equal trees give equal layouts, whatever the clock or the time zone.
+
+    Raises MediumError when the tree cannot be a medium: names, boot files that are missing, a volume id that is too long.
+    """
+    _check_boot(tree)
+    paths = iso_paths([*tree.files, *tree.links, tree.boot.catalog])
+    try:
+        with _pinned_clock(tree.epoch):
+            iso = _described(tree, paths)
+            iso.force_consistency()
+            return _taken_over(iso, tree)
+    except (PyCdlibException, struct.error, OverflowError) as error:
+        raise MediumError(f"The medium cannot be laid out: {error}") from error
+
+
+@contextmanager
+def _pinned_clock(epoch: int) -> Iterator[None]:
+    """Give pycdlib one moment and UTC while it makes records.
+
+    It asks the clock wherever it makes a date, and writes the date in the local time zone; it has no parameter for the
+    one or the other. Its own modules are given another `time` instead, so that the rest of the process keeps its own.
+    """
+    modules = [importlib.import_module(name) for name in CLOCKED_MODULES]
+    fixed = _FixedTime(epoch)
+    try:
+        for module in modules:
+            module.__dict__["time"] = fixed
+        yield
+    finally:
+        for module in modules:
+            module.__dict__["time"] = time
+
+
+def _check_boot(tree: Tree) -> None:
+    systemarea.check_code(tree.boot.mbr)
+    lacking = [path for path in (tree.boot.bios, tree.boot.efi) if path not in tree.files]
+    if lacking:
+        raise MediumError("The tree lacks what firmware starts from.", details=lacking)
+    if not 0 < len(tree.volume_id) <= 32 or not tree.volume_id.isascii():
+        raise MediumError(f"The volume id {tree.volume_id!r} must have 1 to 32 plain characters.")
+    if tree.files[tree.boot.bios].size < _BOOT_INFO.stop:
+        raise MediumError(f"The BIOS boot image {tree.boot.bios} is too short to be one.")
+    broken = [f"{path} to {target}" for path, target in sorted(tree.links.items()) if target not in tree.files]
+    if broken:
+        raise MediumError("Links on the medium lead nowhere.", details=broken)
+    large = [path for path, target in sorted(tree.links.items()) if tree.files[target].size > _MAX_LINKED]
+    if large:
+        raise MediumError("A file of 4 GiB or more cannot have a second name on the medium.", details=large)
+
+
+def _described(tree: Tree, paths: IsoPaths) -> PyCdlib:
+    """The tree as pycdlib's records, each folder filled in the order of its names."""
+    iso = PyCdlib()
+    # Rock Ridge 1.09: with 1.12 pycdlib gives every file the same serial number, and readers take them for one file.
+    # No Joliet: it would cap the volume id at 16 characters, and Linux prefers Rock Ridge anyway.
+    iso.new(
+        interchange_level=3,
+        rock_ridge="1.09",
+        sys_ident="LINUX",
+        vol_ident=tree.volume_id,
+        app_ident_str="ISOBUILDER",
+    )
+    for path, iso_path in paths.folders.items():
+        iso.add_directory(iso_path, rr_name=_name(path), file_mode=_FOLDER_MODE)
+    for path, iso_path in paths.files.items():
+        if path in tree.files:
+            content = tree.files[path]
+            absent = cast(BinaryIO, _Absent(path, content))
+            iso.add_fp(absent, content.size, iso_path, rr_name=_name(path), file_mode=_FILE_MODE)
+    for path, target in sorted(tree.links.items()):
+        iso.add_hard_link(iso_old_path=paths.files[target], iso_new_path=paths.files[path], rr_name=_name(path))
+    _add_boot_records(iso, tree, paths)
+    for record in (*iso.pvd.root_directory_record().children[:2], iso.get_record(iso_path="/")):
+        _set_mode(record, _FOLDER_MODE)
+    _set_mode(iso.get_record(iso_path=paths.files[tree.boot.catalog]), _FILE_MODE)
+    return iso

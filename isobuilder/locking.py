@@ -1,0 +1,129 @@
+"""From a definition to a lock: every choice is made here, and none after it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from isobuilder import __version__, compose, upstream
+from isobuilder.cache import Cache
+from isobuilder.definition import Definition, load_definition
+from isobuilder.errors import HostError, LockError, UsageError
+from isobuilder.fetch import Fetcher
+from isobuilder.kickstart import Kickstart, render_roles
+from isobuilder.lock import BootFile, Lock, differences, digests, dump_lock, read_lock
+from isobuilder.progress import Progress
+from isobuilder.releases import Release, expand, load_release, repositories
+from isobuilder.resolve import RoleRequest, Source, resolve
+
+# What comes from these ends up in the bits of the medium.
+LIBRARIES = ("createrepo_c", "jinja2", "productmd", "pycdlib", "solv")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A definition with everything that it names, read and checked, before anything is fetched."""
+
+    definition: Definition
+    release: Release
+    kickstarts: tuple[Kickstart, ...]
+    volume_id: str
+    made_from: Mapping[str, str]
+
+    @property
+    def lock_path(self) -> Path:
+        return self.definition.folder / f"{self.definition.name}.lock"
+
+    @property
+    def iso_name(self) -> str:
+        return f"{self.definition.name}-{self.release.id}-{self.definition.arch}.iso"
+
+
+def make_plan(path: Path) -> Plan:
+    """Read the definition at `path`, its release and its kickstarts; no network is touched."""
+    definition = load_definition(path)
+    release = load_release(definition)
+    volume_id = definition.volume_id or default_volume_id(definition.name, release.id)
+    kickstarts = render_roles(definition, release, volume_id=volume_id)
+    made_from = {
+        **digests("definition", definition.model_dump(by_alias=True, mode="json")),
+        **digests("release", release.model_dump(by_alias=True, mode="json")),
+        **digests("kickstart", {kickstart.role: kickstart.text for kickstart in kickstarts}),
+    }
+    return Plan(definition, release, kickstarts, volume_id, made_from)
+
+
+def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress) -> Lock:
+    """Make every choice: look at what there is upstream, resolve each role, name every file."""
+    definition, release = plan.definition, plan.release
+    facts = release.arch[definition.arch]
+    wanted = repositories(definition, release)
+    found = upstream.look(wanted, facts, expand(facts.tree, definition.arch), fetcher, cache)
+
+    fetcher.fetch_all([file for r in found.repositories for file in r.metadata.values()], title="Metadata")
+    sources = [
+        Source(r.id, w.priority, r.baseurl, {kind: cache.path(file.sha256) for kind, file in r.metadata.items()})
+        for r, w in zip(found.repositories, wanted, strict=True)
+    ]
+    resolution = resolve(
+        sources,
+        [RoleRequest(kickstart.role, kickstart.request, kickstart.path) for kickstart in plan.kickstarts],
+        arch=definition.arch,
+        always=facts.always,
+        extra=[facts.boot.mbr.package],
+    )
+    for note in (*(note for kickstart in plan.kickstarts for note in kickstart.notes), *resolution.notes):
+        progress.note(f"note: {note}")
+    mbr = next(package for package in resolution.packages if package.name == facts.boot.mbr.package)
+    return Lock(
+        name=definition.name,
+        release=release.id,
+        arch=definition.arch,
+        volume_id=plan.volume_id,
+        epoch=source_date_epoch(os.environ) or found.newest,
+        made_from=dict(plan.made_from),
+        made_with={"isobuilder": __version__, **{name: metadata.version(name) for name in LIBRARIES}},
+        keys=found.keys,
+        repositories=found.repositories,
+        boot=(*found.boot, BootFile(path=compose.MBR, nevra=mbr.nevra, member=facts.boot.mbr.file)),
+        packages=resolution.packages,
+    )
+
+
+def matching_lock(plan: Plan) -> Lock | None:
+    """The lock beside the definition, or None when there is none. Raises LockError when other input made it."""
+    lock = read_lock(plan.lock_path)
+    if lock and (changed := differences(lock, plan.made_from)):
+        raise LockError(
+            f"{plan.lock_path}: the lock was made from something else",
+            details=changed,
+            hint="If the change is meant, make the lock anew: isobuilder lock --update",
+        )
+    return lock
+
+
+def write_lock(plan: Plan, lock: Lock) -> None:
+    """Put the lock beside the definition, whole or not at all."""
+    part = plan.lock_path.with_name(f".{plan.lock_path.name}.part")
+    try:
+        part.write_text(dump_lock(lock), encoding="utf-8")
+        part.replace(plan.lock_path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise HostError(f"{plan.lock_path}: the lock cannot be written: {error.strerror}") from error
+
+
+def default_volume_id(name: str, release: str) -> str:
+    """NAME-RELEASE in the characters that need no escape in a kernel line, 32 of them at most."""
+    return "".join(c if c.isalnum() else "-" for c in f"{name}-{release}").upper()[:32]
+
+
+def source_date_epoch(environ: Mapping[str, str]) -> int | None:
+    """SOURCE_DATE_EPOCH, the convention of reproducible-builds.org, or None where it is not set."""
+    text = environ.get("SOURCE_DATE_EPOCH")
+    if not text:
+        return None
+    if not text.isdecimal():
+        raise UsageError(f"SOURCE_DATE_EPOCH: {text!r} is not a number of seconds")
+    return int(text)

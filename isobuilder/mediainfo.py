@@ -1,0 +1,58 @@
+"""The small files by which an installer knows a medium as its own: .treeinfo, .discinfo, media.repo."""
+
+from collections.abc import Mapping
+
+import productmd.discinfo
+import productmd.treeinfo
+
+from isobuilder.releases import ArchFacts, Release
+
+
+def treeinfo(release: Release, facts: ArchFacts, arch: str, *, epoch: int, checksums: Mapping[str, str]) -> bytes:
+    """A productmd 1.2 tree description with one variant, whose repository is the medium's root.
+
+    `checksums` maps a path on the medium to its sha256. The [general] section that older installers read is
+    productmd's doing.
+    """
+    info = productmd.treeinfo.TreeInfo()
+    info.header.version = "1.2"
+    info.release.name, info.release.short, info.release.version = release.family, release.short, release.version
+    info.tree.arch, info.tree.build_timestamp = arch, epoch
+    info.tree.platforms.add(arch)
+    variant = productmd.treeinfo.Variant(info)
+    variant.id = variant.uid = variant.name = release.variant
+    variant.type = "variant"
+    variant.paths.packages, variant.paths.repository = "Packages", "."
+    info.variants.add(variant)
+    info.images.images[arch] = {"kernel": facts.boot.kernel, "initrd": facts.boot.initrd}
+    info.stage2.mainimage = facts.boot.stage2
+    info.media.discnum, info.media.totaldiscs = 1, 1
+    for path, sha256 in sorted(checksums.items()):
+        info.checksums.add(path, "sha256", sha256)
+    text: str = info.dumps()
+    return text.encode()
+
+
+def discinfo(release: Release, arch: str, *, epoch: int) -> bytes:
+    """Four lines; the third must be the installer's architecture, or it does not take the disc for its own."""
+    info = productmd.discinfo.DiscInfo()
+    info.timestamp, info.description, info.arch = float(epoch), release.title, arch
+    info.disc_numbers = ["ALL"]
+    text: str = info.dumps()
+    return f"{text}\n".encode()
+
+
+def media_repo(release: Release, *, epoch: int) -> bytes:
+    """The repository file for the medium, as stock media carry it; the id is the timestamp of .discinfo.
+
+    Signatures are checked: everything on the medium that has one was checked when it was made.
+    """
+    lines = [
+        "[InstallMedia]",
+        f"name={release.title}",
+        f"mediaid={float(epoch)}",
+        "metadata_expire=-1",
+        "gpgcheck=1",
+        "cost=500",
+    ]
+    return ("\n".join(lines) + "\n").encode()

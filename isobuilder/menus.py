@@ -1,0 +1,281 @@
+"""The boot menus of a medium: one list of entries, rendered for isolinux (BIOS) and for GRUB (UEFI).
+
+A kernel line is built once, here, and every menu shows the same. Nothing is written; texts go to who composes the
+medium.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jinja2
+
+from isobuilder.definition import Definition
+from isobuilder.errors import DefinitionError, MediumError
+from isobuilder.kickstart import Kickstart
+from isobuilder.releases import Boot, Release
+from isobuilder.resources import data_folder
+from isobuilder.schema import did_you_mean
+
+SPLASH_PATH = "isolinux/splash.png"
+# x86's COMMAND_LINE_SIZE is 2048 with its final NUL, and isolinux takes 2047 characters as well.
+COMMAND_LINE_LIMIT = 2047
+# What loaders put before our words: BOOT_IMAGE=(hd0,gpt2)/PATH, initrd=/PATH and spaces.
+LOADER_WORDS = len("BOOT_IMAGE=(hd99,msdos99)/  initrd=/ ")
+# Longer waits overflow isolinux's counter of tenths of a second.
+ISOLINUX_LONGEST_WAIT = 3599
+# Without a speed the kernel's serial driver takes this one, and so the loaders must.
+DEFAULT_SPEED = 9600
+# The BIOS, and so isolinux, knows this many serial ports.
+BIOS_PORTS = 4
+# In GRUB's menu these keys edit an entry and open a command line.
+GRUB_KEYS = frozenset("ec")
+# One screen holds this many entries above the help text, on a terminal of 24 lines too; more of them scroll.
+ROWS = 10
+
+_STORAGE_COMMANDS = frozenset(
+    "autopart btrfs clearpart fcoe iscsi logvol part partition raid reqpart volgroup zerombr zfcp".split()
+)
+_KERNEL_WORDS = re.compile(r"[A-Za-z0-9._:/=,+@#~\\ -]+", re.ASCII)
+
+_CHECK_HELP = """\
+Reads the whole medium and stops if it is damaged. Then the installer
+starts with no role: it asks everything, and writes to no disk before."""
+_RESCUE_HELP = """\
+Starts a small system from this medium, to repair one that is installed.
+It writes to no disk by itself."""
+_LOCAL_HELP = """\
+Leaves this medium and starts what is installed on this machine.
+Nothing is written."""
+_ASKING_HELP = """\
+Installs from this medium; no network is needed.
+The installer asks which disk to use, and writes to none before."""
+_UNATTENDED_HELP = """\
+Installs from this medium; no network is needed. The kickstart of this
+role chooses the disks, and MAY ERASE THEM WITHOUT ASKING."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the menu.
+
+    `help` is one or two lines about what it does to the disks. `kernel_line` is all that the kernel is told (None:
+    the local disk boots). `hotkey` is a letter or digit of the title, lower case, that no other entry has.
+    """
+
+    id: str
+    title: str
+    help: str
+    kernel_line: str | None
+    hotkey: str | None
+
+
+@dataclass(frozen=True)
+class SerialPort:
+    """The serial port that loaders draw their menu on as well: `unit` counts from 0, `speed` is in bits per second."""
+
+    unit: int
+    speed: int
+
+
+def menu_entries(
+    roles: Sequence[Kickstart], definition: Definition, release: Release, volume_id: str
+) -> tuple[Entry, ...]:
+    """The roles that want an entry, in their order, and then check, rescue and local.
+
+    The check does as a stock medium's "Test this media & install" without a kickstart: the installer that follows a
+    good check asks everything. Raises DefinitionError when the default entry does not exist, or an argument of the
+    release has a placeholder that nobody fills; MediumError when a kernel line is longer than a kernel can take.
+    """
+    shown = [role for role in roles if role.menu]
+    words = _KernelWords(definition, release, volume_id)
+    drafts = [(role.role, role.title, _disk_help(role), words.line("stage2", "kickstart", role.path)) for role in shown]
+    drafts += [
+        ("check", "Test this medium, then install by hand", _CHECK_HELP, words.line("stage2", "check")),
+        ("rescue", "Rescue an installed system", _RESCUE_HELP, words.line("stage2", "rescue")),
+    ]
+    titles = [title for _, title, _, _ in drafts] + [_LOCAL_TITLE]
+    hotkeys = pick_hotkeys(titles)
+    entries = tuple(
+        Entry(name, title, text, line, hotkey)
+        for (name, title, text, line), hotkey in zip(drafts, hotkeys, strict=False)
+    )
+    entries += (Entry("local", _LOCAL_TITLE, _LOCAL_HELP, None, hotkeys[-1]),)
+    _check_default(definition, entries)
+    return entries
+
+
+_LOCAL_TITLE = "Boot from the local disk"
+
+
+def pick_hotkeys(titles: Sequence[str]) -> tuple[str | None, ...]:
+    """A letter or digit for each title: the first letter of a word if it is free, else any that is.
+
+    A title with a caret gets none: isolinux can show a caret only by making it the hotkey.
+    """
+    taken = set(GRUB_KEYS)
+    picked: list[str | None] = []
+    for title in titles:
+        initials = re.findall(r"\b[a-z0-9]", title.lower(), re.ASCII)
+        others = re.findall(r"[a-z0-9]", title.lower(), re.ASCII)
+        free = (letter for letter in [*initials, *others] if letter not in taken)
+        hotkey = None if "^" in title else next(free, None)
+        taken.update(hotkey or "")
+        picked.append(hotkey)
+    return tuple(picked)
+
+
+def escape_label(volume_id: str) -> str:
+    r"""`volume_id` as it stands after LABEL=, where udev's rule holds: what is not in its list becomes `\xNN`.
+
+    The list is that of udev's encode_devnode_name, and what lorax does for stock media.
+    """
+    return "".join(
+        char if re.fullmatch(r"[A-Za-z0-9#+.:=@_-]", char, re.ASCII) else f"\\x{byte:02x}"
+        for byte, char in ((ord(char), char) for char in volume_id)
+    )
+
+
+def serial_port(definition: Definition) -> SerialPort | None:
+    """The port that a loader can draw on; None without a console, or with one that is no UART of a PC."""
+    port = re.fullmatch(r"ttyS([0-9]+)(?:,([0-9]+))?", definition.install.console or "")
+    if not port or int(port[1]) >= BIOS_PORTS:
+        return None
+    return SerialPort(unit=int(port[1]), speed=int(port[2] or DEFAULT_SPEED))
+
+
+def render_isolinux(entries: Sequence[Entry], definition: Definition, release: Release) -> str:
+    """isolinux.cfg: the menu on BIOS machines."""
+    return _render(
+        "isolinux.cfg.j2",
+        entries=entries,
+        boot=_boot(definition, release),
+        title=_title(definition, release),
+        default=definition.menu.default,
+        tenths=min(definition.menu.timeout, ISOLINUX_LONGEST_WAIT) * 10,
+        serial=serial_port(definition),
+        rows=min(len(entries), ROWS),
+        splash=SPLASH_PATH,
+    )
+
+
+def render_grub(entries: Sequence[Entry], definition: Definition, release: Release, volume_id: str) -> str:
+    """grub.cfg: the menu on UEFI machines, the same for the tree and for the copy inside the ESP image."""
+    return _render(
+        "grub.cfg.j2",
+        entries=entries,
+        boot=_boot(definition, release),
+        title=_title(definition, release),
+        default=definition.menu.default,
+        # 0 would boot at once.
+        seconds=definition.menu.timeout or -1,
+        serial=serial_port(definition),
+        volume_id=volume_id,
+    )
+
+
+def splash() -> bytes:
+    """The picture behind isolinux's menu, a PNG of 640x480; its place is SPLASH_PATH."""
+    return data_folder("menus").joinpath("splash.png").read_bytes()
+
+
+class _KernelWords:
+    """Builds kernel lines: the only place that does."""
+
+    def __init__(self, definition: Definition, release: Release, volume_id: str) -> None:
+        self._arguments = release.kernel_arguments
+        self._console = definition.install.console
+        self._label = escape_label(volume_id)
+        self._loader_words = LOADER_WORDS + len(_boot(definition, release).kernel + _boot(definition, release).initrd)
+
+    def line(self, *arguments: str) -> str:
+        """The kernel line of the named arguments of the release; one that begins with a path names a kickstart."""
+        names = [name for name in arguments if name in type(self._arguments).model_fields]
+        path = next((f"/{name}" for name in arguments if name not in names), "")
+        words = [self._fill(name, path) for name in names]
+        if self._console:
+            words += ["console=tty0", f"console={self._console}"]
+        line = " ".join(words)
+        self._check(line)
+        return line
+
+    def _fill(self, name: str, path: str) -> str:
+        template: str = getattr(self._arguments, name)
+        try:
+            return template.format_map({"label": self._label, "path": path})
+        except (KeyError, ValueError, IndexError) as error:
+            raise DefinitionError(
+                f"kernel-arguments.{name}: {template!r} has a placeholder that is neither {{label}} nor {{path}}"
+            ) from error
+
+    def _check(self, line: str) -> None:
+        if not _KERNEL_WORDS.fullmatch(line):
+            raise MediumError(f"a kernel line holds what a boot menu cannot carry: {line!r}")
+        if (length := len(line) + self._loader_words) > COMMAND_LINE_LIMIT:
+            raise MediumError(
+                f"a kernel line is {length} characters long with what the loader adds; {COMMAND_LINE_LIMIT} is the most",
+                details=[line[:200] + "..."],
+                hint="Shorten the kernel arguments of the release file.",
+            )
+
+
+def _disk_help(role: Kickstart) -> str:
+    return _UNATTENDED_HELP if _chooses_disks(role.text) else _ASKING_HELP
+
+
+def _chooses_disks(text: str) -> bool:
+    """Whether a kickstart has storage commands, or pulls in lines (%include) that may hold some."""
+    inside = False
+    for line in text.splitlines():
+        word = line.split(maxsplit=1)[0] if line.strip() else ""
+        if not inside and (word in _STORAGE_COMMANDS or word in {"%include", "%ksappend"}):
+            return True
+        if word == "%end":
+            inside = False
+        elif word.startswith("%") and word not in {"%include", "%ksappend"}:
+            inside = True
+    return False
+
+
+def _check_default(definition: Definition, entries: Sequence[Entry]) -> None:
+    wanted = definition.menu.default
+    known = [entry.id for entry in entries]
+    if wanted not in known:
+        raise DefinitionError(f"menu.default: {wanted!r} is no entry of the menu{did_you_mean(wanted, known)}")
+
+
+def _title(definition: Definition, release: Release) -> str:
+    return definition.menu.title or f"{definition.name} - {release.title}"
+
+
+def _boot(definition: Definition, release: Release) -> Boot:
+    return release.arch[definition.arch].boot
+
+
+def _isolinux_label(entry: Entry) -> str:
+    """A title as `menu label` wants it: a caret marks the hotkey, and two of them are one."""
+    if not entry.hotkey:
+        return entry.title.replace("^", "^^")
+    title = entry.title.lower()
+    initial = re.search(rf"\b{entry.hotkey}", title, re.ASCII)
+    place = initial.start() if initial else title.index(entry.hotkey)
+    return f"{entry.title[:place]}^{entry.title[place:]}"
+
+
+def _grub_quoted(text: str) -> str:
+    """`text` as one word of GRUB's script, which knows a shell's single quotes."""
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def _render(name: str, **values: object) -> str:
+    folder = data_folder("menus")
+    environment = jinja2.Environment(  # noqa: S701 - boot menus are no HTML
+        loader=jinja2.FunctionLoader(lambda template: folder.joinpath(template).read_text(encoding="utf-8")),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["isolinux_label"] = _isolinux_label
+    environment.filters["grub_quoted"] = _grub_quoted
+    return environment.get_template(name).render(values)

@@ -1,0 +1,190 @@
+"""The packages of several repositories in one libsolv pool: loaded, and found by the words that a kickstart has for them.
+
+What shall be installed is not decided here.
+"""
+
+import fnmatch
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import solv
+
+from isobuilder import rpmmd
+from isobuilder.errors import ResolveError, TrustError
+from isobuilder.lock import File
+
+# createrepo_c lists these in primary; every other file is in filelists only.
+_PRIMARY_FILES = ("/etc/*", "*bin/*", "/usr/lib/sendmail")
+_NAMES = solv.Selection.SELECTION_NAME | solv.Selection.SELECTION_CANON | solv.Selection.SELECTION_DOTARCH
+_DEFAULT_PRIORITY = 99
+
+
+@dataclass(frozen=True)
+class Source:
+    """A repository whose metadata lies on disk: `files` by kind (primary, filelists, group, ...), compressed or not.
+
+    `priority` is in yum's sense: lower wins. `baseurl` ends in a slash.
+    """
+
+    id: str
+    priority: int
+    baseurl: str
+    files: Mapping[str, Path]
+
+
+class PackagePool:
+    """All packages of `sources`, as libsolv's solvables of an empty system of `arch`.
+
+    Filelists are read as far as `paths` and the packages' own requirements of files need them: loaded whole, those of
+    a distribution take more memory than everything else, and left out they shrink what is selected without an error.
+    """
+
+    def __init__(self, sources: Sequence[Source], *, arch: str, paths: Iterable[str] = ()) -> None:
+        self.arch = arch
+        self._sources = {source.id: source for source in sources}
+        self.solv = solv.Pool()
+        self.solv.setdisttype(solv.Pool.DISTTYPE_RPM)
+        self.solv.setarch(arch)
+        # Packages that are left out stay known, so that a problem with one says so.
+        self.solv.set_flag(solv.Pool.POOL_FLAG_WHATPROVIDESWITHDISABLED, 1)
+        # libsolv's objects of a repository do not keep it alive.
+        self._repos = [self._load(source) for source in sources]
+        self._add_files(paths)
+        self.solv.createwhatprovides()
+
+    def all(self) -> Iterator[Any]:
+        """Every package, of every repository."""
+        for repo in self._repos:
+            yield from repo.solvables
+
+    def leave_out(self, solvables: Iterable[Any]) -> None:
+        """Act from now on as if exactly these packages were in no repository."""
+        self.solv.set_disabled_list([solvable.id for solvable in solvables])
+        self.solv.createwhatprovides()
+
+    def named(self, word: str) -> list[list[Any]]:
+        """What a word of a kickstart means: a name, `name.arch`, a glob of them, something provided, or a path.
+
+        There is one list for each package that must be installed, with all the versions and builds that would do. A
+        package that replaces (obsoletes) one of them would do as well. No list at all: nothing is called that.
+        """
+        if word.startswith("/"):
+            found = self._providers(word)
+            return [found] if found else []
+        found = self._select(word, _NAMES | solv.Selection.SELECTION_GLOB)
+        if not found and (provided := self._providers(word)):
+            return [provided]
+        by_name: dict[str, list[Any]] = {}
+        for solvable in found:
+            by_name.setdefault(solvable.name, []).append(solvable)
+        return [self._with_replacements(word, solvables) for _, solvables in sorted(by_name.items())]
+
+    def matching_names(self, words: Iterable[str]) -> dict[str, list[Any]]:
+        """For each word, a name or a glob of names, the packages that are called so, left out or not."""
+        by_name: dict[str, list[Any]] = {}
+        for solvable in self.all():
+            by_name.setdefault(solvable.name, []).append(solvable)
+        return {word: [s for name in fnmatch.filter(by_name, word) for s in by_name[name]] for word in words}
+
+    def best(self, word: str) -> Any | None:
+        """The one package that `word` names: by repository, then own architecture, then version."""
+        found = self._select(word, _NAMES)
+        best: Any = None
+        for solvable in found:
+            if best is None or self._better(solvable, best):
+                best = solvable
+        return best
+
+    def file(self, solvable: Any) -> File:
+        """Where a package lies, and what its bytes must be, by its repository's metadata.
+
+        Raises TrustError where that has no sha256, no size, or a location outside of the repository.
+        """
+        source = self._sources[solvable.repo.name]
+        where = f"repository {source.id}: {solvable}"
+        checksum = solvable.lookup_checksum(solv.SOLVABLE_CHECKSUM)
+        if checksum is None or checksum.typestr() != "sha256":
+            raise TrustError(
+                f"{where}: its checksum in the metadata is not sha256 but {checksum.typestr() if checksum else 'none'}",
+                hint="A repository with weaker checksums has to be made anew: createrepo_c --checksum sha256",
+            )
+        if solvable.lookup_str(solv.SOLVABLE_MEDIABASE):
+            raise TrustError(f"{where}: the metadata sends it to another server (xml:base), which is not supported")
+        size = solvable.lookup_num(solv.SOLVABLE_DOWNLOADSIZE)
+        if not size:
+            raise TrustError(f"{where}: the metadata has no size for it")
+        href, _ = solvable.lookup_location()
+        return File(url=source.baseurl + rpmmd.location(href or "", where), sha256=checksum.hex(), size=size)
+
+    def _load(self, source: Source) -> Any:
+        repo = self.solv.add_repo(source.id)
+        repo.priority = -source.priority
+        with rpmmd.unpacked_xml(source.files["primary"], "primary") as plain:
+            # libsolv closes what it is given.
+            handle = solv.xfopen_fd("", os.dup(plain.fileno()))
+            loaded = repo.add_rpmmd(handle, None, 0)
+            handle.close()
+        if not loaded:
+            raise TrustError(f"repository {source.id}: its primary metadata is not as it should be: {self.solv.errstr}")
+        return repo
+
+    def _add_files(self, paths: Iterable[str]) -> None:
+        """Make the files that somebody needs into things their packages provide."""
+        required = (self.solv.id2str(number) for number in self.solv.addfileprovides_queue())
+        needed = {*required, *paths}
+        unknown = {path for path in needed if not any(fnmatch.fnmatchcase(path, known) for known in _PRIMARY_FILES)}
+        if not unknown:
+            return
+        for repo in self._repos:
+            owners = _owners(self._sources[repo.name], unknown)
+            for solvable in repo.solvables if owners else ():
+                for path in owners.get(solvable.lookup_checksum(solv.SOLVABLE_CHECKSUM).hex(), ()):
+                    solvable.add_provides(self.solv.Dep(path))
+
+    def _select(self, word: str, flags: int) -> list[Any]:
+        found: list[Any] = self.solv.select(word, flags).solvables()
+        return found
+
+    def _providers(self, word: str) -> list[Any]:
+        dependency = self.solv.Dep(word, 0)
+        return [s for s in self.solv.whatprovides(dependency) if s.installable()] if dependency else []
+
+    def _with_replacements(self, word: str, solvables: list[Any]) -> list[Any]:
+        if word.rpartition(".")[2] == self.arch:
+            return solvables
+        known = {solvable.id for solvable in solvables}
+        return solvables + [
+            replacement
+            for solvable in solvables
+            for replacement in self.solv.whatmatchessolvable(solv.SOLVABLE_OBSOLETES, solvable)
+            if not (replacement.id in known or known.add(replacement.id))
+        ]
+
+    def _better(self, one: Any, other: Any) -> bool:
+        if one.repo.priority != other.repo.priority:
+            return bool(one.repo.priority > other.repo.priority)
+        if one.arch != other.arch and self.arch in (one.arch, other.arch):
+            return bool(one.arch == self.arch)
+        return bool(one.evrcmp(other) > 0)
+
+
+def _owners(source: Source, wanted: set[str]) -> dict[str, list[str]]:
+    """Which of the `wanted` paths the packages of a repository have, by the packages' sha256."""
+    path = source.files["filelists"]
+    rpmmd.check_xml(path, "filelists")
+    owners: dict[str, list[str]] = {}
+
+    def package(entry: Any) -> None:
+        found = [folder + name for _, folder, name, *_ in entry.files if folder + name in wanted]
+        if found:
+            owners[entry.pkgId] = found
+
+    module = rpmmd.createrepo_c()
+    try:
+        module.xml_parse_filelists(os.fspath(path), None, package)
+    except module.CreaterepoCError as error:
+        raise TrustError(f"repository {source.id}: its filelists are not as they should be: {error}") from error
+    return owners

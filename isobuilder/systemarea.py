@@ -1,0 +1,145 @@
+"""The first 32 KiB of a medium and its last sectors: what makes the same image a CD and a disk.
+
+A CD is started by El Torito, which lies in the file system (`isolayout.py`). A USB stick with the same bytes is started
+by the master boot record (BIOS) or by the partition that holds the EFI image (UEFI). This module makes those partition
+tables as values; it knows no file system and reads no file.
+"""
+
+import struct
+import uuid
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from isobuilder.errors import MediumError
+
+SECTOR = 512
+CODE_SIZE = 432
+ALIGNMENT = 1 << 20
+BACKUP_SIZE = 33 * SECTOR
+
+_BLOCKS = 4  # sectors of a disk in one of a CD
+_HEADS, _TRACK = 64, 32
+_ISO_START = 64
+_GPT_ENTRIES, _GPT_ENTRY_SIZE = 128, 128
+_FIRST_USABLE = 2 + _GPT_ENTRIES * _GPT_ENTRY_SIZE // SECTOR
+_ESP_TYPE = uuid.UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b")
+_DATA_TYPE = uuid.UUID("ebd0a0a2-b9e5-4433-87c0-68b6b72699c7")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things lie, in blocks of 2048 bytes: the BIOS image, the EFI image, and how long each and all is.
+
+    `blocks` is the whole medium and a multiple of 512 (1 MiB), so that it ends on a cylinder of 64 heads, 32 sectors.
+    """
+
+    bios: int
+    efi: int
+    efi_blocks: int
+    blocks: int
+
+
+@dataclass(frozen=True)
+class _Partition:
+    kind: uuid.UUID
+    name: str
+    first: int
+    last: int
+
+
+def check_code(mbr: bytes) -> None:
+    """Refuse boot code that does not fit in front of the address that it reads."""
+    if not 0 < len(mbr) <= CODE_SIZE:
+        raise MediumError(
+            f"The code of the master boot record has {len(mbr)} bytes; it must have 1 to {CODE_SIZE}.",
+            hint="It is the start of isohdpfx.bin, from the same syslinux as the BIOS boot image.",
+        )
+
+
+def system_area(mbr: bytes, places: Places, identity: str) -> tuple[bytes, bytes]:
+    """The bytes at the very start of the medium (MBR, GPT) and its last `BACKUP_SIZE` bytes (the backup GPT).
+
+    The MBR is that of CentOS's own media: `mbr` as code, behind it the address of the BIOS image, partition 1 active,
+    over the whole image and of type 0, and partition 2 of type 0xEF over the EFI image. UEFI firmware that keeps to the specification heeds a GPT only behind a protective MBR,
+    which this is not, and so starts from partition 2 of the MBR.
+
+    The GPT is for firmware that looks at it all the same. Stock media give its entries the type of plain data and let
+    the first cover the second; here the EFI image has the type of an EFI system partition, and what is in front of it
+    and behind it is covered by entries of plain data, so that no two overlap and a partitioning tool sees no free space.
+    Ids are derived from `identity`, so that the same tree has the same.
+    """
+    sectors = places.blocks * _BLOCKS
+    table = _gpt_entries(_partitions(places), identity)
+    primary = _gpt_header(table, identity, sectors, here=1, other=sectors - 1, entries=2)
+    backup = _gpt_header(table, identity, sectors, here=sectors - 1, other=1, entries=sectors - 33)
+    return _mbr(mbr, places, identity) + primary + table, table + backup
+
+
+def _mbr(code: bytes, places: Places, identity: str) -> bytes:
+    sectors = places.blocks * _BLOCKS
+    disk_id = _id(identity, "disk").bytes[:4]
+    head = code.ljust(CODE_SIZE, b"\0") + struct.pack("<Q4sH", places.bios * _BLOCKS, disk_id, 0)
+    cylinder = min(sectors // (_HEADS * _TRACK), 1024) - 1
+    end = bytes([_HEADS - 1, _TRACK | cylinder >> 2 & 0xC0, cylinder & 0xFF])
+    whole = struct.pack("<B3sB3sII", 0x80, b"\0\1\0", 0, end, 0, min(sectors, 0xFFFFFFFF))
+    beyond = b"\xfe\xff\xff"
+    efi = struct.pack(
+        "<B3sB3sII", 0, beyond, 0xEF, beyond, places.efi * _BLOCKS, places.efi_blocks * _BLOCKS
+    )
+    return head + whole + efi + bytes(32) + b"\x55\xaa"
+
+
+def _partitions(places: Places) -> Sequence[_Partition]:
+    start = places.efi * _BLOCKS
+    end = start + places.efi_blocks * _BLOCKS
+    last = places.blocks * _BLOCKS - BACKUP_SIZE // SECTOR - 1
+    return (
+        _Partition(_DATA_TYPE, "Medium", _ISO_START, start - 1),
+        _Partition(_ESP_TYPE, "EFI boot", start, end - 1),
+        _Partition(_DATA_TYPE, "Medium, continued", end, last),
+    )
+
+
+def _gpt_entries(partitions: Sequence[_Partition], identity: str) -> bytes:
+    entries = b"".join(
+        struct.pack(
+            "<16s16sQQQ72s",
+            partition.kind.bytes_le,
+            _id(identity, f"partition {number}").bytes_le,
+            partition.first,
+            partition.last,
+            0,
+            partition.name.encode("utf-16-le"),
+        )
+        for number, partition in enumerate(partitions, 1)
+    )
+    return entries.ljust(_GPT_ENTRIES * _GPT_ENTRY_SIZE, b"\0")
+
+
+def _gpt_header(table: bytes, identity: str, sectors: int, *, here: int, other: int, entries: int) -> bytes:
+    def header(checksum: int) -> bytes:
+        return struct.pack(
+            "<8sIIIIQQQQ16sQIII",
+            b"EFI PART",
+            0x10000,
+            92,
+            checksum,
+            0,
+            here,
+            other,
+            _FIRST_USABLE,
+            sectors - BACKUP_SIZE // SECTOR - 1,
+            _id(identity, "disk").bytes_le,
+            entries,
+            _GPT_ENTRIES,
+            _GPT_ENTRY_SIZE,
+            zlib.crc32(table),
+        )
+
+    return header(zlib.crc32(header(0))).ljust(SECTOR, b"\0")
+
+
+def _id(identity: str, role: str) -> uuid.UUID:
+    """A stable id that says nothing but that it was derived: version 5, in a name space of our own."""
+    return uuid.uuid5(uuid.uuid5(uuid.NAMESPACE_URL, "isobuilder"), f"{identity}/{role}")

@@ -1,0 +1,106 @@
+#!/bin/busybox sh
+# Stands in for Anaconda: proves which kickstart it was given, from which medium, and that the repository there is whole.
+set -uf
+export PATH=/bin:/sbin HOME=/tmp TERM=linux
+. /lib/practice.sh
+
+sha256_of() {
+    sha256sum "$1" | cut -d ' ' -f 1
+}
+
+check_medium() {
+    argument rd.live.check >/dev/null || return
+    if said=$(checkisomd5 "$device" 2>&1); then
+        say "media check passed"
+    else
+        fail "media check FAILED: $(echo "$said" | tail -n 1)"
+    fi
+}
+
+read_kickstart() {
+    if ! value=$(argument inst.ks); then
+        say "kickstart none"
+        return
+    fi
+    case $value in
+    hd:LABEL=*:/*) value=${value#hd:LABEL=} ;;
+    *) fail "inst.ks is '$value', not hd:LABEL=...:/..." ;;
+    esac
+    ks_label=$(unescaped "${value%%:*}") path=${value#*:} folder=$REPO
+    if [ "$ks_label" != "$label" ]; then
+        ks_device=$(find_labelled "$ks_label") || fail "no medium for the kickstart is labelled $ks_label"
+        folder=/run/install/kickstart
+        mkdir "$folder"
+        mount -t iso9660 -o ro "$ks_device" "$folder" || fail "the kickstart's medium on $ks_device cannot be mounted"
+    fi
+    [ -f "$folder$path" ] || fail "kickstart $path is not on the medium"
+    say "kickstart $path sha256 $(sha256_of "$folder$path")"
+}
+
+read_discinfo() {
+    arch=$(sed -n 3p "$REPO/.discinfo" 2>/dev/null)
+    [ "$arch" = "$(uname -m)" ] || fail "discinfo arch is '$arch', and this machine is $(uname -m)"
+    say "discinfo arch $arch"
+}
+
+unpacked() {
+    case $1 in
+    *.gz) zcat "$1" ;;
+    *.xz) xzcat "$1" ;;
+    *.xml) cat "$1" ;;
+    *) fail "this stand-in cannot read ${1##*/}" ;;
+    esac
+}
+
+check_repository() {
+    repomd=$REPO/repodata/repomd.xml
+    [ -f "$repomd" ] || fail "no repodata/repomd.xml"
+    # SHA256 PATH of every metadata file.
+    awk 'BEGIN { RS = "</data>" }
+        match($0, /<checksum type="sha256">[0-9a-f]+/) { sum = substr($0, RSTART + 24, RLENGTH - 24) }
+        match($0, /<location [^>]*href="[^"]+/) {
+            path = substr($0, RSTART, RLENGTH); sub(/.*"/, "", path); print sum "  " path; sum = "-"
+        }' "$repomd" >/tmp/metadata
+    [ -s /tmp/metadata ] || fail "repodata/repomd.xml names no files"
+    (cd "$REPO" && sha256sum -c -s /tmp/metadata) || fail "repository metadata is not as repomd.xml says"
+    primary=$(sed -n 's/^[^ ]*  \(.*primary\.xml.*\)/\1/p' /tmp/metadata)
+    # SIZE SHA256 PATH of every package.
+    unpacked "$REPO/$primary" | awk 'BEGIN { RS = "</package>" }
+        match($0, /<checksum type="sha256"[^>]*>[0-9a-f]+/) {
+            sum = substr($0, RSTART, RLENGTH); sub(/.*>/, "", sum)
+            match($0, /<size [^>]*package="[0-9]+/); size = substr($0, RSTART, RLENGTH); sub(/.*"/, "", size)
+            match($0, /<location [^>]*href="[^"]+/); path = substr($0, RSTART, RLENGTH); sub(/.*"/, "", path)
+            print size, sum, path
+        }' >/tmp/packages
+    count=$(wc -l </tmp/packages)
+    [ "$count" -gt 0 ] || fail "the repository has no packages"
+    cut -d ' ' -f 1,3 /tmp/packages >/tmp/promised
+    (cd "$REPO" && cut -d ' ' -f 3 /tmp/packages | xargs stat -c '%s %n') >/tmp/there 2>/dev/null
+    if ! cmp -s /tmp/promised /tmp/there; then
+        fail "packages are missing or of another size: $(grep -vxFf /tmp/there /tmp/promised | head -n 3 | tr '\n' ' ')"
+    fi
+    # Reading every package takes long on an emulated processor: twelve of the small ones, from all over the list.
+    awk '$1 < 500000 { print $2 "  " $3 }' /tmp/packages >/tmp/small
+    step=$(($(wc -l </tmp/small) / 12 + 1))
+    awk -v "step=$step" 'NR % step == 0' /tmp/small >/tmp/sample
+    [ -s /tmp/sample ] || head -n 12 /tmp/small >/tmp/sample
+    (cd "$REPO" && sha256sum -c -s /tmp/sample) || fail "a package is not as the repository says"
+    say "repository $count packages, all there"
+}
+
+mount -t tmpfs tmpfs /tmp
+# What init found out: label and device of the medium.
+. /run/install/medium
+say "anaconda stand-in started"
+say "medium $label on $device"
+if [ -d /sys/firmware/efi ]; then say "firmware UEFI"; else say "firmware BIOS"; fi
+check_medium
+if argument inst.rescue >/dev/null; then
+    say "rescue"
+else
+    read_kickstart
+fi
+read_discinfo
+check_repository
+say "done"
+stop

@@ -1,0 +1,92 @@
+"""The command line as scripts see it: exit codes, streams, and how fast help is there."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from isobuilder import errors
+
+
+def run(*arguments: str, cwd: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "isobuilder", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        timeout=60,
+        check=False,
+        env={**os.environ, "COLUMNS": "100", **environ},
+    )
+
+
+def test_help_lists_the_commands_and_loads_nothing_heavy() -> None:
+    code = "import sys; sys.argv = ['isobuilder', '--help']\n"
+    code += "import isobuilder.cli\ntry: isobuilder.cli.main()\nexcept SystemExit: pass\n"
+    code += "print(sorted(set(sys.modules) & {'pydantic', 'rich', 'requests', 'solv', 'pycdlib', 'jinja2', 'asyncio'}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for command in ("build", "lock", "boot", "schema"):
+        assert f"\n  {command} " in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_version_and_schema_are_results() -> None:
+    assert run("--version").stdout.startswith("isobuilder ")
+    schema = json.loads(run("schema").stdout)
+    assert schema["properties"]["volume-id"]
+    assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nosuch"], ["build", "--nosuch"], ["boot"], ["boot", "x.iso", "--entry", "a", "--as", "floppy"]]
+)
+def test_wrong_usage_is_2(arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stderr
+    assert not done.stdout
+
+
+def test_a_wrong_definition_is_3_with_everything_on_stderr(tmp_path: Path) -> None:
+    (tmp_path / "media.toml").write_text('version = 1\nnam = "x"\nrelease = "9-stream"\n')
+    done = run("build", cwd=tmp_path)
+    assert done.returncode == 3
+    assert not done.stdout
+    assert "media.toml: 2 mistakes in the definition" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["media.toml"]
+
+
+def test_no_definition_is_3(tmp_path: Path) -> None:
+    done = run("build", cwd=tmp_path)
+    assert (done.returncode, "media.toml: no such definition" in done.stderr) == (3, True)
+
+
+def test_a_repository_that_is_not_there_is_4_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "media.toml").write_text('version = 1\nname = "x"\nrelease = "9-stream"\n')
+    nowhere = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "no_proxy": "", "NO_PROXY": ""}
+    done = run("build", "--cache-dir", "cache", cwd=tmp_path, **nowhere)
+    assert done.returncode == 4
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("*.lock"))
+    assert not list(tmp_path.glob("*.iso*"))
+
+
+def test_exit_codes_are_the_published_ones() -> None:
+    codes = {name: cls.exit_code for name, cls in vars(errors).items() if name.endswith("Error")}
+    assert codes == {
+        "IsobuilderError": 1,
+        "UsageError": 2,
+        "DefinitionError": 3,
+        "KickstartError": 3,
+        "LockError": 3,
+        "FetchError": 4,
+        "TrustError": 5,
+        "ResolveError": 6,
+        "HostError": 7,
+        "MediumError": 8,
+        "BootError": 8,
+    }

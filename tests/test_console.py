@@ -1,0 +1,54 @@
+"""What is drawn on a terminal, and what a log gets."""
+
+import io
+
+from rich.console import Console as Terminal
+
+from isobuilder.console import Console
+from isobuilder.errors import DefinitionError
+
+
+def console(
+    *, terminal: bool = False, quiet: bool = False, clock: list[float] | None = None
+) -> tuple[Console, io.StringIO]:
+    text = io.StringIO()
+    err = Terminal(file=text, force_terminal=terminal, soft_wrap=True, highlight=False, width=80)
+    ticks = iter(clock or [])
+    return Console(quiet=quiet, out=err, err=err, clock=lambda: next(ticks, 0.0)), text
+
+
+def test_an_error_shows_all_findings_and_the_hint() -> None:
+    out, text = console()
+    long = "x" * 200
+    out.error(DefinitionError("two mistakes [bold]", details=["first [red]", long], hint="mend them"))
+    assert text.getvalue() == f"error: two mistakes [bold]\n  first [red]\n  {long}\nhint: mend them\n"
+
+
+def test_a_log_gets_plain_lines_and_a_heartbeat() -> None:
+    out, text = console(clock=[0.0, 4.0, 11.0, 12.0, 30.0])
+    with out.task("Packages", 4_000_000) as advance:
+        for _ in range(3):
+            advance(1_000_000)
+    assert text.getvalue().splitlines() == [
+        "Packages: 4.0 MB",
+        "Packages: 2.0 MB of 4.0 MB",
+        "Packages: done in 30.0 s",
+    ]
+
+
+def test_a_terminal_gets_a_bar() -> None:
+    out, text = console(terminal=True)
+    with out.task("Packages", 4_000_000) as advance:
+        advance(4_000_000)
+    assert "Packages" in text.getvalue()
+    assert "4.0/4.0 MB" in text.getvalue()
+
+
+def test_quiet_leaves_results_and_errors() -> None:
+    out, text = console(quiet=True)
+    out.note("chatter")
+    with out.task("Packages", 10) as advance:
+        advance(10)
+    out.result("site.iso")
+    out.error(DefinitionError("wrong"))
+    assert text.getvalue() == "site.iso\nerror: wrong\n"

@@ -1,0 +1,186 @@
+"""The definition and release files: what is taken, and every mistake at once."""
+
+from pathlib import Path
+
+import pytest
+
+from isobuilder.definition import Definition, load_definition
+from isobuilder.errors import DefinitionError
+from isobuilder.releases import load_release, repositories
+
+HASH = "$6$saltsalt$" + "a" * 86
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZvb2Jhcg0123456789abcdefghijklmn admin@site"
+
+
+def load(folder: Path, text: str) -> Definition:
+    path = folder / "media.toml"
+    path.write_text(text)
+    return load_definition(path)
+
+
+def mistakes(folder: Path, text: str) -> tuple[str, ...]:
+    with pytest.raises(DefinitionError) as caught:
+        load(folder, text)
+    assert caught.value.exit_code == 3
+    return caught.value.details
+
+
+def test_three_lines_are_enough(tmp_path: Path) -> None:
+    definition = load(tmp_path, 'version = 1\nname = "site"\nrelease = "9-stream"\n')
+    assert (definition.name, definition.arch, definition.menu.default) == ("site", "x86_64", "local")
+    assert definition.folder == tmp_path
+    assert load_release(definition).title == "CentOS Stream 9"
+
+
+def test_everything_that_it_can_say(tmp_path: Path) -> None:
+    definition = load(
+        tmp_path,
+        f"""
+        version = 1
+        name = "campus-cloud"
+        release = "9-stream"
+        arch = "x86_64"
+        volume-id = "CAMPUS_CLOUD-9"
+        [install]
+        language = "it_IT.UTF-8"
+        keyboard = "it"
+        timezone = "America/Argentina/Ushuaia"
+        root-password = "{HASH}"
+        ssh-keys = ["{KEY}"]
+        console = "ttyS1,57600"
+        [menu]
+        title = "It's 100% ^our^ cloud \\\\ $HOME"
+        default = "rack-node"
+        timeout = 0
+        [[repository]]
+        id = "site"
+        baseurl = "https://repo.example.org/el9/$basearch"
+        gpgkey = "https://repo.example.org/RPM-GPG-KEY-site"
+        fingerprint = ["0123 4567 89ab cdef 0123  4567 89ab cdef 0123 4567"]
+        priority = 10
+        [role.rack-node]
+        kickstart = "roles/rack-node.ks.j2"
+        menu = false
+        """,
+    )
+    assert definition.repository[0].fingerprint == ("0123456789ABCDEF0123456789ABCDEF01234567",)
+    assert definition.role["rack-node"].menu is False
+    merged = repositories(definition, load_release(definition))
+    assert [repository.id for repository in merged] == ["baseos", "appstream", "site"]
+    assert merged[2].baseurl == "https://repo.example.org/el9/x86_64/"
+
+
+def test_every_mistake_is_reported_at_once_with_its_key(tmp_path: Path) -> None:
+    found = mistakes(
+        tmp_path,
+        """
+        version = 2
+        nme = "site"
+        release = 9
+        volume-id = "HAS SPACE"
+        [install]
+        languag = "en_US.UTF-8"
+        [[repository]]
+        id = "one"
+        baseurl = "https://one.example.org/"
+        trust = "unsigned"
+        [[repository]]
+        id = "two"
+        baseurl = "ftp://two.example.org/"
+        [role.rack]
+        kickstart = "../rack.ks"
+        """,
+    )
+    assert [line.partition(":")[0] for line in found] == [
+        "version",
+        "name",
+        "release",
+        "volume-id",
+        "install.languag",
+        "repository[2].baseurl",
+        "role.rack.kickstart",
+        "nme",
+    ]
+    assert "did you mean 'language'?" in found[4]
+    assert "did you mean 'name'?" in found[7]
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ('[install]\nlanguage = "en_US\\nreboot"', "install.language"),
+        ('[install]\nkeyboard = "us --x"', "install.keyboard"),
+        ('[install]\ntimezone = "Europe/Rome\\n%post"', "install.timezone"),
+        ('[install]\nssh-keys = ["ssh-ed25519 AAAA\\nrootpw x"]', "install.ssh-keys[1]"),
+        ('[install]\nconsole = "ttyS0 init=/bin/sh"', "install.console"),
+        ('[menu]\ntitle = "two\\nlines"', "menu.title"),
+        ('[menu]\ntitle = "trailing "', "menu.title"),
+        ('[menu]\ntimeout = "60"', "menu.timeout"),
+        ("[menu]\ntimeout = true", "menu.timeout"),
+        ('[role."a/b"]\nkickstart = "x.ks"', "role.a/b"),
+        ('[role.x]\nkickstart = "/etc/passwd"', "role.x.kickstart"),
+        ('[role.x]\nkickstart = "a/../../b"', "role.x.kickstart"),
+    ],
+)
+def test_what_would_reach_a_template_or_a_path_is_checked(tmp_path: Path, line: str, key: str) -> None:
+    found = mistakes(tmp_path, f'version = 1\nname = "site"\nrelease = "9-stream"\n{line}\n')
+    assert len(found) == 1
+    assert found[0].startswith(key)
+
+
+def test_a_plain_root_password_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    text = 'version = 1\nname = "s"\nrelease = "9-stream"\n[install]\nroot-password = "hunter2"\n'
+    (mistake,) = mistakes(tmp_path, text)
+    assert "openssl passwd -6" in mistake
+    assert "hunter2" not in mistake
+
+
+@pytest.mark.parametrize("algorithm", ["1", "2b", "md5"])
+def test_weak_or_foreign_password_hashes_are_refused(tmp_path: Path, algorithm: str) -> None:
+    text = f'version = 1\nname = "s"\nrelease = "9-stream"\n[install]\nroot-password = "${algorithm}$salt${"a" * 30}"\n'
+    assert mistakes(tmp_path, text)
+
+
+def test_a_signed_repository_needs_its_pin(tmp_path: Path) -> None:
+    (mistake,) = mistakes(
+        tmp_path,
+        'version = 1\nname = "s"\nrelease = "9-stream"\n[[repository]]\nid = "x"\nbaseurl = "https://x.example.org/"\n',
+    )
+    assert mistake.startswith("repository[1]: gpgkey and fingerprint are required")
+
+
+def test_names_that_the_menu_has_and_ids_twice_are_refused(tmp_path: Path) -> None:
+    repository = '[[repository]]\nid = "x"\nbaseurl = "https://x.example.org/"\ntrust = "unsigned"\n'
+    text = f'version = 1\nname = "s"\nrelease = "9-stream"\n{repository * 2}[role.local]\nkickstart = "x.ks"\n'
+    (mistake,) = mistakes(tmp_path, text)
+    assert "role.local" in mistake
+    assert "two have the id 'x'" in mistake
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"version = ", "not valid TOML"), (b"\xff\xfe", "cannot be read"), (None, "no such definition")],
+)
+def test_what_is_no_definition_at_all(tmp_path: Path, content: bytes | None, words: str) -> None:
+    path = tmp_path / "media.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DefinitionError, match=words):
+        load_definition(path)
+
+
+def test_unknown_release_and_missing_architecture(tmp_path: Path) -> None:
+    with pytest.raises(DefinitionError, match="did you mean '9-stream'"):
+        load_release(load(tmp_path, 'version = 1\nname = "s"\nrelease = "9-steam"\n'))
+    with pytest.raises(DefinitionError, match="CentOS Stream 9 has no aarch64"):
+        load_release(load(tmp_path, 'version = 1\nname = "s"\nrelease = "9-stream"\narch = "aarch64"\n'))
+    with pytest.raises(DefinitionError, match="no such release file"):
+        load_release(load(tmp_path, 'version = 1\nname = "s"\nrelease = "mine.toml"\n'))
+
+
+def test_a_release_file_of_ones_own_reports_all_its_mistakes(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('id = "x"\ntitel = "Mine"\n[arch.x86_64]\ntree = "https://x.example.org/"\n')
+    with pytest.raises(DefinitionError) as caught:
+        load_release(load(tmp_path, 'version = 1\nname = "s"\nrelease = "mine.toml"\n'))
+    assert any("titel: unknown key; did you mean 'title'?" in line for line in caught.value.details)
+    assert any(line.startswith("arch.x86_64.boot: required") for line in caught.value.details)

@@ -1,0 +1,189 @@
+"""Roles: rendered, read back as the installer would, refused with every line that it would refuse."""
+
+from pathlib import Path
+
+import pytest
+
+from isobuilder.definition import Definition, load_definition
+from isobuilder.errors import KickstartError
+from isobuilder.kickstart import Kickstart, PackageRequest, Wanted, WantedGroup, read_back, render_roles
+from isobuilder.releases import load_release
+
+SYNTAXES = ("RHEL7", "RHEL8", "RHEL9", "RHEL10")
+
+
+def definition(folder: Path, template: str | None = None, extra: str = "") -> Definition:
+    text = f'version = 1\nname = "site"\nrelease = "9-stream"\n{extra}\n'
+    if template is not None:
+        (folder / "own.ks.j2").write_text(template)
+        text += '[role.own]\nkickstart = "own.ks.j2"\n'
+    path = folder / "media.toml"
+    path.write_text(text)
+    return load_definition(path)
+
+
+def render(folder: Path, template: str | None = None, extra: str = "") -> dict[str, Kickstart]:
+    wanted = definition(folder, template, extra)
+    return {k.role: k for k in render_roles(wanted, load_release(wanted), volume_id="SITE-9")}
+
+
+def refused(folder: Path, template: str, extra: str = "") -> str:
+    with pytest.raises(KickstartError) as caught:
+        render(folder, template, extra)
+    assert caught.value.exit_code == 3
+    return "\n".join(caught.value.details)
+
+
+def request(packages: str, syntax: str = "RHEL9") -> PackageRequest:
+    return read_back(f"lang en_US.UTF-8\n%packages\n{packages}\n%end\n", syntax, where="ks")[0]
+
+
+def test_the_plain_role_asks_before_it_touches_a_disk_and_sets_no_password(tmp_path: Path) -> None:
+    minimal = render(tmp_path)["minimal"]
+    commands = {line.split()[0] for line in minimal.text.splitlines() if line and not line.startswith("#")}
+    assert minimal.path == "ks/minimal.cfg"
+    assert "cdrom" in commands
+    assert not commands & {"clearpart", "zerombr", "autopart", "part", "ignoredisk", "rootpw"}
+    assert minimal.request.groups == (WantedGroup("core", minimal.text.splitlines().index("@core") + 1),)
+
+
+def test_what_the_definition_says_reaches_the_kickstart(tmp_path: Path) -> None:
+    hash_, key = "$6$saltsalt$" + "b" * 86, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZvb2Jhcg0123456789 me"
+    extra = '[install]\nlanguage = "it_IT.UTF-8"\ntimezone = "Europe/Rome"\nconsole = "ttyS0,115200"\n'
+    extra += f'keyboard = "it"\nroot-password = "{hash_}"\nssh-keys = ["{key}"]'
+    text = render(tmp_path, extra=extra)["minimal"].text
+    for line in (
+        "lang it_IT.UTF-8",
+        "keyboard --vckeymap=it --xlayouts=it",
+        "timezone Europe/Rome --utc",
+        f"rootpw --iscrypted {hash_}",
+        f'sshkey --username=root "{key}"',
+        'bootloader --append="console=tty0 console=ttyS0,115200"',
+    ):
+        assert line in text.splitlines()
+
+
+def test_a_role_of_ones_own_extends_ours(tmp_path: Path) -> None:
+    template = '{% extends "base.ks.j2" %}\n{% block packages %}\n@core\nrack-tools\n{% endblock %}\n'
+    own = render(tmp_path, template)["own"]
+    assert own.title == "Install own"
+    assert [wanted.text for wanted in own.request.packages] == ["rack-tools"]
+    assert own.text.splitlines()[own.request.packages[0].line - 1] == "rack-tools"
+
+
+def test_the_shipped_minimal_role_can_be_replaced(tmp_path: Path) -> None:
+    (tmp_path / "small.ks").write_text("lang en_US.UTF-8\n%packages --nocore\nbash\n%end\n")
+    minimal = render(tmp_path, extra='[role.minimal]\nkickstart = "small.ks"\ntitle = "Smaller"')["minimal"]
+    assert (minimal.title, minimal.request.groups) == ("Smaller", ())
+
+
+def test_packages_are_what_pykickstart_understood() -> None:
+    understood = request(
+        "@^minimal-environment\n@ standard --optional\n@base --nodefaults\n-@guest-agents\n"
+        "bash  # a comment\nlibX*.i686\n/usr/bin/vim\n-firewalld\n-iwl*"
+    )
+    assert understood == PackageRequest(
+        packages=(Wanted("/usr/bin/vim", 9), Wanted("bash", 7), Wanted("libX*.i686", 8)),
+        groups=(WantedGroup("core", 0), WantedGroup("standard", 4, "optional"), WantedGroup("base", 5, "mandatory")),
+        environment=WantedGroup("minimal-environment", 3),
+        excluded_packages=(Wanted("firewalld", 10), Wanted("iwl*", 11)),
+        excluded_groups=(WantedGroup("guest-agents", 6),),
+    )
+
+
+def test_core_is_added_unless_refused_and_weak_dependencies_can_be_left_out() -> None:
+    assert [group.id for group in request("bash").groups] == ["core"]
+    assert [group.id for group in request("@core\nbash").groups] == ["core"]
+    header = "lang en_US\n%packages --nocore --exclude-weakdeps\nbash\n%end\n"
+    understood = read_back(header, "RHEL9", where="ks")[0]
+    assert (understood.groups, understood.weak) == ((), False)
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_every_refused_command_is_reported(syntax: str) -> None:
+    text = "lang en_US.UTF-8\nnosuchcommand\nkeyboard --nosuch us\nnetwork --bootproto=\n%packages\nbash\n%end\n"
+    with pytest.raises(KickstartError) as caught:
+        read_back(text, syntax, where="ks")
+    assert [line.split(":")[0] for line in caught.value.details] == ["ks, line 2", "ks, line 3", "ks, line 4"]
+    assert "nosuchcommand" in caught.value.details[0]
+
+
+def test_a_command_that_a_release_removed_is_refused_there_and_deprecation_is_noted() -> None:
+    removed = "lang en_US.UTF-8\ninstall\n"
+    assert read_back(removed, "RHEL7", where="ks")[1] == ()
+    assert "line 2" in read_back(removed, "RHEL8", where="ks")[1][0]
+    with pytest.raises(KickstartError):
+        read_back(removed, "RHEL9", where="ks")
+
+
+@pytest.mark.parametrize(
+    "text", ["%packages\nbash\n", "%nosuchsection\n%end\n", 'lang "en_US\n', "%packages --nosuch\n%end\n"]
+)
+def test_malformed_kickstarts_are_refused_without_a_traceback(text: str) -> None:
+    with pytest.raises(KickstartError):
+        read_back(text, "RHEL9", where="ks")
+
+
+def test_mistakes_of_all_roles_are_reported_together(tmp_path: Path) -> None:
+    (tmp_path / "other.ks").write_text("nosuchcommand\n")
+    found = refused(tmp_path, "{{ nosuchvariable }}\n", '[role.other]\nkickstart = "other.ks"')
+    assert "own.ks.j2, line 1: 'nosuchvariable' is undefined" in found
+    assert "other.ks, line 1: nosuchcommand" in found
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("{% if %}\n", "own.ks.j2, line 1"),
+        ("\n{{ install.nosuch }}\n", "own.ks.j2, line 2"),
+        ("{% extends 'nosuch.j2' %}", "no template 'nosuch.j2'"),
+        ("{{ 1 / 0 }}", "division by zero"),
+        ("{{ install.__class__.__mro__ }}", "unsafe"),
+        ("{{ ''.__class__ }}", "unsafe"),
+        ("{% include '../../etc/passwd' %}", "no template"),
+    ],
+)
+def test_templates_fail_with_their_place_and_cannot_reach_out(tmp_path: Path, template: str, words: str) -> None:
+    assert words in refused(tmp_path, template)
+
+
+def test_files_below_the_definition_are_inlined_and_read_back(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/net.ks").write_text("network --bootproto=dhcp\n%include parts/more.ks\n")
+    (tmp_path / "parts/more.ks").write_text("%packages\ntmux\n%end\n")
+    own = render(tmp_path, "lang en_US.UTF-8\n%include parts/net.ks\n")["own"]
+    assert own.text == "lang en_US.UTF-8\nnetwork --bootproto=dhcp\n%packages\ntmux\n%end\n"
+    assert own.request.packages == (Wanted("tmux", 4),)
+
+
+PRE = "%pre\necho part > /tmp/disk.ks\n%end\n"
+
+
+def test_what_pre_writes_may_be_included(tmp_path: Path) -> None:
+    own = render(tmp_path, f"%include /tmp/disk.ks\n{PRE}")["own"]
+    assert own.text.startswith("%include /tmp/disk.ks\n")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "%include /tmp/other.ks\n" + PRE,
+        "%include /tmp/disk\n" + PRE,
+        "%include http://example.org/x.ks\n",
+        "%ksappend http://example.org/x.ks\n",
+        "%include /etc/hosts\n",
+        "%include ../outside.ks\n",
+        "%include nosuch.ks\n",
+        "%include loop.ks\n",
+        PRE + "%packages\n%include /tmp/disk.ks\n%end\n",
+    ],
+)
+def test_includes_that_the_medium_could_not_answer_for_are_refused(tmp_path: Path, template: str) -> None:
+    (tmp_path / "loop.ks").write_text("%include loop.ks\n")
+    (tmp_path.parent / "outside.ks").write_text("lang en_US.UTF-8\n")
+    assert "own.ks.j2, line" in refused(tmp_path, template)
+
+
+def test_a_symbolic_link_does_not_lead_outside(tmp_path: Path) -> None:
+    (tmp_path / "link.ks").symlink_to("/etc/hostname")
+    assert "outside of the definition's folder" in refused(tmp_path, "%include link.ks\n")
