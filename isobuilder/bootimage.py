@@ -1,7 +1,7 @@
-"""The FAT image that UEFI firmware starts from, made of bytes alone.
+"""What firmware loads from a medium: the FAT image of UEFI, and the boot info table in the image of BIOS.
 
-It is made anew for each medium, since a grown menu may not fit the one that a tree brings. This module touches no disk
-and asks no tool.
+The FAT image is made anew for each medium, since a grown menu may not fit the one that a tree brings. This module
+touches no disk and asks no tool.
 """
 
 import hashlib
@@ -28,6 +28,9 @@ _MAX_CLUSTERS = 65525 - 16
 _CLUSTER_SECTORS = (1, 2, 4, 8, 16, 32, 64)
 # INT 18h gives the turn back to the BIOS, for the machine that starts this as a disk.
 _BOOT_CODE = b"\xcd\x18\xeb\xfe"
+
+_BOOT_INFO = slice(8, 64)
+_VOLUME_DESCRIPTOR = 16
 
 _Folder = dict[str, "bytes | _Folder"]
 
@@ -96,6 +99,21 @@ def fat_image(files: Mapping[str, bytes], *, label: str, epoch: int, identity: s
         offset = start + (cluster - 2) * geometry.cluster_size
         image[offset : offset + len(chunk)] = chunk
     return bytes(image)
+
+
+def with_boot_info(image: bytes, *, block: int) -> bytes:
+    """The BIOS boot image with the table that tells it where it lies: `block` is its first, of 2048 bytes.
+
+    Bytes 8 to 63: the place of the volume descriptor, of the image, its length in bytes, the sum of its 32-bit words
+    from byte 64 on, and 40 bytes of zeros, as the option -boot-info-table of mkisofs writes them. MediumError when the
+    image is too short to hold the table.
+    """
+    if len(image) <= _BOOT_INFO.stop:
+        raise MediumError(f"The BIOS boot image has {len(image)} bytes; that is too short to be one.")
+    body = image[_BOOT_INFO.stop :]
+    words = struct.unpack(f"<{-(-len(body) // 4)}I", body + bytes(-len(body) % 4))
+    table = struct.pack("<4I40x", _VOLUME_DESCRIPTOR, block, len(image), sum(words) & 0xFFFFFFFF)
+    return image[: _BOOT_INFO.start] + table + body
 
 
 def _folders(files: Mapping[str, bytes]) -> _Folder:

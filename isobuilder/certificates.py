@@ -15,10 +15,10 @@ from isobuilder.openpgp import (
     PUBLIC_SUBKEY,
     SIGNATURE,
     USER_ID,
-    Malformed,
+    MalformedError,
     PublicKey,
     Signature,
-    Unsupported,
+    UnsupportedError,
     dearmor,
     hash_all,
     packets,
@@ -87,14 +87,14 @@ class _Component:
 
 
 def read_key_file(data: bytes) -> KeyFile:
-    """Read a key file, armored or binary, of one key or many. Raises Malformed when it is none at all."""
+    """Read a key file, armored or binary, of one key or many. Raises MalformedError when it is none at all."""
     certificates: list[Certificate] = []
     unread: list[str] = []
     for block in dearmor(data):
         for components in _by_primary_key(block):
             try:
                 certificates.append(_certificate(components))
-            except (Malformed, Unsupported) as error:
+            except (MalformedError, UnsupportedError) as error:
                 unread.append(str(error))
     return KeyFile(tuple(certificates), tuple(unread))
 
@@ -109,7 +109,7 @@ def _by_primary_key(block: bytes) -> Iterator[list[_Component]]:
         elif components and kind == SIGNATURE:
             try:
                 components[-1].signatures.append(parse_signature(body))
-            except (Malformed, Unsupported):
+            except (MalformedError, UnsupportedError):
                 # Somebody's signature that says nothing to us; a needed one will be missed where it is needed.
                 continue
         elif components:
@@ -126,7 +126,7 @@ def _certificate(components: Sequence[_Component]) -> Certificate:
             hashed = primary.hashed + b"\xb4" + len(component.body).to_bytes(4, "big") + component.body
             own += [s for s in _valid(component, primary, hashed) if s.kind in _CERTIFICATIONS]
     if not own:
-        raise Unsupported(f"the key {primary.fingerprint} is not signed by itself")
+        raise UnsupportedError(f"the key {primary.fingerprint} is not signed by itself")
     newest = max(own, key=lambda signature: signature.created)
     revocations = [s for s in _valid(components[0], primary, primary.hashed) if s.kind == _KEY_REVOCATION]
     end, why = _end(primary, newest, revocations)
@@ -143,7 +143,7 @@ def _subkey(component: _Component, primary: PublicKey, primary_end: int, why: st
     """The subkey, when it is bound to `primary` and may sign data."""
     try:
         key = parse_key(component.body)
-    except (Malformed, Unsupported):
+    except (MalformedError, UnsupportedError):
         # An encryption subkey, mostly; what cannot be read cannot sign.
         return None
     hashed = primary.hashed + key.hashed
@@ -162,7 +162,7 @@ def _signed_back(binding: Signature, key: PublicKey, hashed: bytes) -> bool:
     """Whether the subkey agrees to be one: else anybody could bind somebody's signing key to a key of their own."""
     try:
         back = parse_signature(binding.embedded or b"")
-    except (Malformed, Unsupported):
+    except (MalformedError, UnsupportedError):
         return False
     return back.kind == _BACK_SIGNATURE and verify(key, back, hash_all(back, [hashed]))
 

@@ -1,13 +1,15 @@
-"""Comps: the groups and environments of packages that a repository publishes, from bytes to values, and several as one."""
+"""Comps: the groups and environments that a repository publishes, from bytes to values, and several as one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from isobuilder.errors import TrustError
 from isobuilder.rpmmd import parse_xml, unpack
 
-_DOCTYPE = b'<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE comps PUBLIC "-//CentOS//DTD Comps info//EN" "comps.dtd">\n'
+_DOCTYPE = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE comps PUBLIC "-//CentOS//DTD Comps info//EN" "comps.dtd">\n'
+)
 # In the order of the DTD; what has no id (langpacks, blacklist) is one list for all.
 _WITH_ID = ("group", "category", "environment")
 _DEPTHS = ("mandatory", "default", "optional")
@@ -58,6 +60,15 @@ class Comps:
     groups: Mapping[str, Group]
     environments: Mapping[str, Environment]
 
+    def group(self, word: str) -> Group | None:
+        """The group of that id or, as installers take it too, of that name."""
+        return self.groups.get(word) or next((each for each in self.groups.values() if each.name == word), None)
+
+    def environment(self, word: str) -> Environment | None:
+        """The environment of that id or name."""
+        named = (each for each in self.environments.values() if each.name == word)
+        return self.environments.get(word) or next(named, None)
+
 
 def parse_comps(data: bytes, *, where: str = "comps") -> Comps:
     """Read comps, compressed or not. Raises TrustError for what is not comps."""
@@ -73,8 +84,8 @@ def merge_comps(files: Sequence[bytes]) -> bytes:
     Two of one id become one: the first's names and description, the members of both. What has no id, langpacks and the
     like, is joined. Raises TrustError for what is not comps.
     """
-    merged = ElementTree.Element("comps")
-    known: dict[tuple[str, str], ElementTree.Element] = {}
+    merged = ET.Element("comps")
+    known: dict[tuple[str, str], ET.Element] = {}
     for number, data in enumerate(files, 1):
         for element in _root(data, f"comps file {number}"):
             identity = element.tag, _text(element, "id") if element.tag in _WITH_ID else ""
@@ -83,18 +94,19 @@ def merge_comps(files: Sequence[bytes]) -> bytes:
                 merged.append(element)
             else:
                 _join(same, element)
-    ElementTree.indent(merged)
-    return _DOCTYPE + ElementTree.tostring(merged, encoding="utf-8") + b"\n"
+    ET.indent(merged)
+    text: str = ET.tostring(merged, encoding="unicode")
+    return f"{_DOCTYPE}{text}\n".encode()
 
 
-def _root(data: bytes, where: str) -> ElementTree.Element:
+def _root(data: bytes, where: str) -> ET.Element:
     root = parse_xml(unpack(data, "group", where), where)
     if root.tag != "comps":
         raise TrustError(f"{where}: not comps but {root.tag!r}")
     return root
 
 
-def _group(element: ElementTree.Element) -> Group:
+def _group(element: ET.Element) -> Group:
     members = tuple(
         Member(
             name=(member.text or "").strip(),
@@ -107,7 +119,7 @@ def _group(element: ElementTree.Element) -> Group:
     return Group(_text(element, "id"), _text(element, "name"), members)
 
 
-def _environment(element: ElementTree.Element) -> Environment:
+def _environment(element: ET.Element) -> Environment:
     lists = (
         tuple((group.text or "").strip() for group in element.iterfind(f"{name}/groupid"))
         for name in ("grouplist", "optionlist")
@@ -115,12 +127,12 @@ def _environment(element: ElementTree.Element) -> Environment:
     return Environment(_text(element, "id"), _text(element, "name"), *lists)
 
 
-def _text(element: ElementTree.Element, name: str) -> str:
+def _text(element: ET.Element, name: str) -> str:
     """The text of the child `name`, in the language that has no xml:lang."""
     return next(((child.text or "").strip() for child in element.iterfind(name) if not child.attrib), "")
 
 
-def _join(first: ElementTree.Element, second: ElementTree.Element) -> None:
+def _join(first: ET.Element, second: ET.Element) -> None:
     """Add to `first` the entries of lists that only `second` has."""
     if first.tag not in _WITH_ID:
         _add_new(first, second)
@@ -135,12 +147,12 @@ def _join(first: ElementTree.Element, second: ElementTree.Element) -> None:
             _add_new(ours, theirs)
 
 
-def _add_new(ours: ElementTree.Element, theirs: ElementTree.Element) -> None:
+def _add_new(ours: ET.Element, theirs: ET.Element) -> None:
     known = {_key(entry) for entry in ours}
     ours.extend(entry for entry in theirs if _key(entry) not in known)
 
 
-def _key(entry: ElementTree.Element) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+def _key(entry: ET.Element) -> tuple[str, str, tuple[tuple[str, str], ...]]:
     """What makes an entry of a list the same: the name in it, or, where it is all attributes (langpacks), those.
 
     A package that two comps ask for in two ways (mandatory, optional) stays in both.

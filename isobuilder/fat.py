@@ -25,7 +25,8 @@ _MAX_NAME = 255
 _FIRST_YEAR, _LAST_YEAR = 1980, 2107
 _SHORT_CHARS = r"[A-Z0-9!#$%&'()@^_`{}~-]"
 _SHORT = re.compile(rf"({_SHORT_CHARS}{{1,8}})(?:\.({_SHORT_CHARS}{{1,3}}))?")
-_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f"*/:<>?\\|]')
+# Firmware reads sixteen bits to the character, so neither what needs two such nor half of that.
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f"*/:<>?\\|\ud800-\udfff\U00010000-\U0010ffff]')
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,12 @@ class Stamp:
 
 def check_name(name: str, path: str) -> None:
     """Refuse a name that no FAT folder can hold; `path` is where it was met."""
-    too_long = len(_utf16(name)) > 2 * _MAX_NAME
-    if not name or name in {".", ".."} or too_long or name[-1] in ". " or name[0] == " " or _FORBIDDEN.search(name):
+    too_long = len(name) > _MAX_NAME
+    if not name or too_long or name[-1] in ". " or name[0] == " " or _FORBIDDEN.search(name):
         raise MediumError(
             f"The boot image cannot hold a file named {path!r}.",
-            hint="A name on a FAT file system has at most 255 characters, none of them a control character or one of "
-            '" * / : < > ? \\ |, and does not end in a dot or a space.',
+            hint="A name on a FAT file system has at most 255 characters, none of them a control character, a "
+            'pictogram or one of " * / : < > ? \\ |, and neither begins with a space nor ends in one or in a dot.',
         )
 
 
@@ -97,7 +98,7 @@ def long_entries(name: str, short: bytes) -> bytes:
     """The entries in front of the short one that hold `name` itself; none when the short one says it already."""
     if _spelled(short) == name:
         return b""
-    units = _utf16(name)
+    units = name.encode("utf-16-le")
     count = -(-len(units) // (2 * _CHARS_PER_ENTRY))
     if len(units) % (2 * _CHARS_PER_ENTRY):
         units = (units + b"\0\0").ljust(2 * _CHARS_PER_ENTRY * count, b"\xff")
@@ -138,10 +139,6 @@ def _padded(stem: str, suffix: str) -> bytes:
 def _spelled(short: bytes) -> str:
     stem, suffix = short[:8].decode("ascii").rstrip(), short[8:].decode("ascii").rstrip()
     return f"{stem}.{suffix}" if suffix else stem
-
-
-def _utf16(name: str) -> bytes:
-    return name.encode("utf-16-le", "surrogatepass")
 
 
 def _checksum(short: bytes) -> int:

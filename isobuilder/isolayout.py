@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from pycdlib import PyCdlib
 from pycdlib.pycdlibexception import PyCdlibException
@@ -33,7 +33,6 @@ _FILE_MODE = 0o100644
 _FOLDER_MODE = 0o40755
 _BIOS_LOAD_SECTORS = 4
 _UEFI_PLATFORM = 0xEF
-_BOOT_INFO = slice(8, 64)
 # One directory record says at most this much; a larger file has several, and a second name would show but the first.
 _MAX_LINKED = 0xFFFFF800
 
@@ -51,14 +50,14 @@ class Extent:
 class Layout:
     """A medium that only lacks its files: `head` up to the first extent, extents in their order, `tail` at the end.
 
-    `size` is that of the volume and of the image alike, in bytes.
+    `size` is that of the volume and of the image alike, in bytes. Between extents, and between the last one and the
+    tail, there are zeros.
     """
 
     head: bytes
     extents: tuple[Extent, ...]
     tail: bytes
     size: int
-    bios_offset: int
 
 
 class _Absent(io.BytesIO):
@@ -98,7 +97,7 @@ class _FixedTime:
 def lay_out(tree: Tree) -> Layout:
     """Decide where everything lies; equal trees give equal layouts, whatever the clock or the time zone.
 
-    Raises MediumError when the tree cannot be a medium: names, boot files that are missing, a volume id that is too long.
+    Raises MediumError when the tree cannot be a medium: names, boot files that are missing, a volume id too long.
     """
     _check_boot(tree)
     paths = iso_paths([*tree.files, *tree.links, tree.boot.catalog])
@@ -131,13 +130,11 @@ def _pinned_clock(epoch: int) -> Iterator[None]:
 
 def _check_boot(tree: Tree) -> None:
     systemarea.check_code(tree.boot.mbr)
-    lacking = [path for path in (tree.boot.bios, tree.boot.efi) if path not in tree.files]
+    lacking = [path for path in (tree.boot.bios, tree.boot.efi) if path not in tree.files or not tree.files[path].size]
     if lacking:
         raise MediumError("The tree lacks what firmware starts from.", details=lacking)
     if not 0 < len(tree.volume_id) <= 32 or not tree.volume_id.isascii():
         raise MediumError(f"The volume id {tree.volume_id!r} must have 1 to 32 plain characters.")
-    if tree.files[tree.boot.bios].size < _BOOT_INFO.stop:
-        raise MediumError(f"The BIOS boot image {tree.boot.bios} is too short to be one.")
     broken = [f"{path} to {target}" for path, target in sorted(tree.links.items()) if target not in tree.files]
     if broken:
         raise MediumError("Links on the medium lead nowhere.", details=broken)
@@ -163,12 +160,71 @@ def _described(tree: Tree, paths: IsoPaths) -> PyCdlib:
     for path, iso_path in paths.files.items():
         if path in tree.files:
             content = tree.files[path]
-            absent = cast(BinaryIO, _Absent(path, content))
+            absent = cast("BinaryIO", _Absent(path, content))
             iso.add_fp(absent, content.size, iso_path, rr_name=_name(path), file_mode=_FILE_MODE)
     for path, target in sorted(tree.links.items()):
         iso.add_hard_link(iso_old_path=paths.files[target], iso_new_path=paths.files[path], rr_name=_name(path))
     _add_boot_records(iso, tree, paths)
-    for record in (*iso.pvd.root_directory_record().children[:2], iso.get_record(iso_path="/")):
+    for record in iso.pvd.root_directory_record().children[:2]:
         _set_mode(record, _FOLDER_MODE)
     _set_mode(iso.get_record(iso_path=paths.files[tree.boot.catalog]), _FILE_MODE)
     return iso
+
+
+def _add_boot_records(iso: PyCdlib, tree: Tree, paths: IsoPaths) -> None:
+    iso.add_eltorito(
+        paths.files[tree.boot.bios],
+        bootcatfile=paths.files[tree.boot.catalog],
+        rr_bootcatname=_name(tree.boot.catalog),
+        boot_load_size=_BIOS_LOAD_SECTORS,
+    )
+    sectors = _blocks(tree.files[tree.boot.efi].size) * BLOCK // systemarea.SECTOR
+    # The count has 16 bits. UEFI reads 0 as "to the end of the medium" (specification 2.10, section 13.3.2.1), which
+    # an image of 32 MiB and more needs: a count that is too small would cut its file system off.
+    load = sectors if sectors <= 0xFFFF else 0
+    iso.add_eltorito(paths.files[tree.boot.efi], boot_load_size=load, platform_id=_UEFI_PLATFORM, efi=True)
+
+
+def _set_mode(record: Any, mode: int) -> None:
+    """Replace the mode that pycdlib gives, without asking, to the top folder and to the boot catalog (read only)."""
+    # Behind a long name the entry with the mode does not fit into the record, and goes where it continues.
+    entries = record.rock_ridge
+    (entries.dr_entries.px_record or entries.ce_entries.px_record).posix_file_mode = mode
+
+
+def _taken_over(iso: PyCdlib, tree: Tree) -> Layout:
+    """Read off what pycdlib decided, then have it write everything but the files."""
+    extents = sorted(
+        (
+            Extent(absent.path, inode.extent_location() * BLOCK, absent.content)
+            for inode in iso.inodes
+            if (absent := cast("_Absent", inode.data_fp)).content.size
+        ),
+        key=lambda extent: extent.offset,
+    )
+    offsets = {extent.path: extent.offset for extent in extents}
+    size = _aligned(max(extent.offset + extent.content.size for extent in extents) + _PADDING)
+    iso.pvd.space_size = size // BLOCK
+    iso.inodes = []
+    head = _Head(extents[0].offset)
+    iso.write_fp(head)
+    places = systemarea.Places(
+        bios=offsets[tree.boot.bios] // BLOCK,
+        efi=offsets[tree.boot.efi] // BLOCK,
+        efi_blocks=_blocks(tree.files[tree.boot.efi].size),
+        blocks=size // BLOCK,
+    )
+    area, tail = systemarea.system_area(tree.boot.mbr, places, tree.identity)
+    return Layout(area + head.getvalue()[len(area) :], tuple(extents), tail, size)
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _blocks(size: int) -> int:
+    return -(-size // BLOCK)
+
+
+def _aligned(size: int) -> int:
+    return -(-size // systemarea.ALIGNMENT) * systemarea.ALIGNMENT

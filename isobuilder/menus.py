@@ -6,7 +6,7 @@ medium.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jinja2
 
@@ -34,7 +34,8 @@ GRUB_KEYS = frozenset("ec")
 ROWS = 10
 
 _STORAGE_COMMANDS = frozenset(
-    "autopart btrfs clearpart fcoe iscsi logvol part partition raid reqpart volgroup zerombr zfcp".split()
+    {"autopart", "btrfs", "clearpart", "fcoe", "iscsi", "logvol", "part", "partition", "raid", "reqpart", "volgroup"}
+    | {"zerombr", "zfcp", "%include"}
 )
 _KERNEL_WORDS = re.compile(r"[A-Za-z0-9._:/=,+@#~\\ -]+", re.ASCII)
 
@@ -45,8 +46,8 @@ _RESCUE_HELP = """\
 Starts a small system from this medium, to repair one that is installed.
 It writes to no disk by itself."""
 _LOCAL_HELP = """\
-Leaves this medium and starts what is installed on this machine.
-Nothing is written."""
+Leaves this medium and starts what is installed; nothing is written.
+On an old BIOS, pull out a USB stick instead and start again."""
 _ASKING_HELP = """\
 Installs from this medium; no network is needed.
 The installer asks which disk to use, and writes to none before."""
@@ -67,7 +68,7 @@ class Entry:
     title: str
     help: str
     kernel_line: str | None
-    hotkey: str | None
+    hotkey: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,36 +88,31 @@ def menu_entries(
     good check asks everything. Raises DefinitionError when the default entry does not exist, or an argument of the
     release has a placeholder that nobody fills; MediumError when a kernel line is longer than a kernel can take.
     """
-    shown = [role for role in roles if role.menu]
-    words = _KernelWords(definition, release, volume_id)
-    drafts = [(role.role, role.title, _disk_help(role), words.line("stage2", "kickstart", role.path)) for role in shown]
-    drafts += [
-        ("check", "Test this medium, then install by hand", _CHECK_HELP, words.line("stage2", "check")),
-        ("rescue", "Rescue an installed system", _RESCUE_HELP, words.line("stage2", "rescue")),
+    lines = _KernelLines(definition, release, volume_id)
+    entries = [
+        Entry(role.role, role.title, _disk_help(role.text), lines.build("stage2", "kickstart", path=f"/{role.path}"))
+        for role in roles
+        if role.menu
     ]
-    titles = [title for _, title, _, _ in drafts] + [_LOCAL_TITLE]
-    hotkeys = pick_hotkeys(titles)
-    entries = tuple(
-        Entry(name, title, text, line, hotkey)
-        for (name, title, text, line), hotkey in zip(drafts, hotkeys, strict=False)
-    )
-    entries += (Entry("local", _LOCAL_TITLE, _LOCAL_HELP, None, hotkeys[-1]),)
+    entries += [
+        Entry("check", "Test this medium, then install by hand", _CHECK_HELP, lines.build("stage2", "check")),
+        Entry("rescue", "Rescue an installed system", _RESCUE_HELP, lines.build("stage2", "rescue")),
+        Entry("local", "Boot from the local disk", _LOCAL_HELP, None),
+    ]
     _check_default(definition, entries)
-    return entries
-
-
-_LOCAL_TITLE = "Boot from the local disk"
+    hotkeys = pick_hotkeys([entry.title for entry in entries])
+    return tuple(replace(entry, hotkey=hotkey) for entry, hotkey in zip(entries, hotkeys, strict=True))
 
 
 def pick_hotkeys(titles: Sequence[str]) -> tuple[str | None, ...]:
-    """A letter or digit for each title: the first letter of a word if it is free, else any that is.
+    """A letter or digit for each title: the first of a word of three or more if it is free, else any that is.
 
     A title with a caret gets none: isolinux can show a caret only by making it the hotkey.
     """
     taken = set(GRUB_KEYS)
     picked: list[str | None] = []
     for title in titles:
-        initials = re.findall(r"\b[a-z0-9]", title.lower(), re.ASCII)
+        initials = re.findall(r"\b([a-z0-9])[a-z0-9]{2}", title.lower(), re.ASCII)
         others = re.findall(r"[a-z0-9]", title.lower(), re.ASCII)
         free = (letter for letter in [*initials, *others] if letter not in taken)
         hotkey = None if "^" in title else next(free, None)
@@ -130,10 +126,7 @@ def escape_label(volume_id: str) -> str:
 
     The list is that of udev's encode_devnode_name, and what lorax does for stock media.
     """
-    return "".join(
-        char if re.fullmatch(r"[A-Za-z0-9#+.:=@_-]", char, re.ASCII) else f"\\x{byte:02x}"
-        for byte, char in ((ord(char), char) for char in volume_id)
-    )
+    return re.sub(r"[^A-Za-z0-9#+.:=@_-]", lambda found: f"\\x{ord(found[0]):02x}", volume_id)
 
 
 def serial_port(definition: Definition) -> SerialPort | None:
@@ -179,21 +172,21 @@ def splash() -> bytes:
     return data_folder("menus").joinpath("splash.png").read_bytes()
 
 
-class _KernelWords:
+class _KernelLines:
     """Builds kernel lines: the only place that does."""
 
     def __init__(self, definition: Definition, release: Release, volume_id: str) -> None:
+        boot = _boot(definition, release)
         self._arguments = release.kernel_arguments
         self._console = definition.install.console
         self._label = escape_label(volume_id)
-        self._loader_words = LOADER_WORDS + len(_boot(definition, release).kernel + _boot(definition, release).initrd)
+        self._loader_words = LOADER_WORDS + len(boot.kernel) + len(boot.initrd)
 
-    def line(self, *arguments: str) -> str:
-        """The kernel line of the named arguments of the release; one that begins with a path names a kickstart."""
-        names = [name for name in arguments if name in type(self._arguments).model_fields]
-        path = next((f"/{name}" for name in arguments if name not in names), "")
+    def build(self, *names: str, path: str = "") -> str:
+        """The line with the release's arguments of these names; `path` is that of a kickstart on the medium."""
         words = [self._fill(name, path) for name in names]
         if self._console:
+            # The last one is /dev/console, where the installer talks.
             words += ["console=tty0", f"console={self._console}"]
         line = " ".join(words)
         self._check(line)
@@ -203,7 +196,7 @@ class _KernelWords:
         template: str = getattr(self._arguments, name)
         try:
             return template.format_map({"label": self._label, "path": path})
-        except (KeyError, ValueError, IndexError) as error:
+        except (AttributeError, IndexError, KeyError, ValueError) as error:
             raise DefinitionError(
                 f"kernel-arguments.{name}: {template!r} has a placeholder that is neither {{label}} nor {{path}}"
             ) from error
@@ -213,27 +206,27 @@ class _KernelWords:
             raise MediumError(f"a kernel line holds what a boot menu cannot carry: {line!r}")
         if (length := len(line) + self._loader_words) > COMMAND_LINE_LIMIT:
             raise MediumError(
-                f"a kernel line is {length} characters long with what the loader adds; {COMMAND_LINE_LIMIT} is the most",
+                f"a kernel line is {length} characters with the loader's own words; {COMMAND_LINE_LIMIT} is the most",
                 details=[line[:200] + "..."],
                 hint="Shorten the kernel arguments of the release file.",
             )
 
 
-def _disk_help(role: Kickstart) -> str:
-    return _UNATTENDED_HELP if _chooses_disks(role.text) else _ASKING_HELP
+def _disk_help(kickstart: str) -> str:
+    return _UNATTENDED_HELP if _chooses_disks(kickstart) else _ASKING_HELP
 
 
-def _chooses_disks(text: str) -> bool:
-    """Whether a kickstart has storage commands, or pulls in lines (%include) that may hold some."""
-    inside = False
-    for line in text.splitlines():
+def _chooses_disks(kickstart: str) -> bool:
+    """Whether a kickstart has storage commands, or reads further lines (%include) that may hold some."""
+    section = ""
+    for line in kickstart.splitlines():
         word = line.split(maxsplit=1)[0] if line.strip() else ""
-        if not inside and (word in _STORAGE_COMMANDS or word in {"%include", "%ksappend"}):
+        if not section and word in _STORAGE_COMMANDS:
             return True
         if word == "%end":
-            inside = False
-        elif word.startswith("%") and word not in {"%include", "%ksappend"}:
-            inside = True
+            section = ""
+        elif word.startswith("%") and word != "%include":
+            section = word
     return False
 
 

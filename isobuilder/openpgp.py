@@ -2,8 +2,8 @@
 
 RFC 4880 (and 9580 where it says the same) is the source of every number here. Which keys are trusted, and for what, is
 decided elsewhere (`certificates.py`, `trust.py`). Only what can verify a package is read: keys of version 4, signatures
-of version 3 and 4, RSA, DSA and Ed25519. All else raises Unsupported, and what is broken Malformed; both are for the
-callers here and end in a TrustError there.
+of version 3 and 4, RSA, DSA and Ed25519. All else raises UnsupportedError, and what is broken MalformedError; callers
+turn both into a TrustError.
 """
 
 import base64
@@ -66,11 +66,11 @@ _ARMOR = re.compile(
 )
 
 
-class Malformed(ValueError):
+class MalformedError(ValueError):
     """Bytes that are not the OpenPGP that they should be."""
 
 
-class Unsupported(ValueError):
+class UnsupportedError(ValueError):
     """OpenPGP that is well formed, of a version or algorithm that is not accepted here."""
 
 
@@ -156,27 +156,27 @@ class Signature:
 
 
 def dearmor(data: bytes) -> list[bytes]:
-    """The binary blocks in `data`: each armored block of it, or `data` itself when it is binary. Raises Malformed."""
+    """The binary blocks in `data`: each armored block, or `data` itself when it is binary. Raises MalformedError."""
     if len(data) > MAX_BLOB:
-        raise Malformed(f"{len(data)} bytes are more than any key or signature has")
+        raise MalformedError(f"{len(data)} bytes are more than any key or signature has")
     if data[:1] and data[0] & 0x80:
         return [data]
     try:
         blocks = [base64.b64decode(re.sub(rb"\s", b"", found["body"])) for found in _ARMOR.finditer(data)]
     except binascii.Error as error:
-        raise Malformed(f"the armor does not decode: {error}") from error
+        raise MalformedError(f"the armor does not decode: {error}") from error
     if not blocks:
-        raise Malformed("neither armored nor binary OpenPGP")
+        raise MalformedError("neither armored nor binary OpenPGP")
     return blocks
 
 
 def packets(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The packets of a binary block: type and body. Raises Malformed."""
+    """The packets of a binary block: type and body. Raises MalformedError."""
     reader = _Reader(data)
     while not reader.at_end:
         first = reader.byte()
         if not first & 0x80:
-            raise Malformed("a packet does not begin with a packet's first byte")
+            raise MalformedError("a packet does not begin with a packet's first byte")
         if first & 0x40:
             kind, length = first & 0x3F, reader.length(partial=True)
         else:
@@ -186,20 +186,20 @@ def packets(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def parse_key(body: bytes) -> PublicKey:
-    """A public key or subkey packet. Raises Malformed or Unsupported."""
+    """A public key or subkey packet. Raises MalformedError or UnsupportedError."""
     reader = _Reader(body)
     if (version := reader.byte()) != 4:
-        raise Unsupported(f"a key of version {version}")
+        raise UnsupportedError(f"a key of version {version}")
     created = reader.integer(4)
     algorithm = reader.byte()
     try:
         numbers = _key_numbers(reader, algorithm)
     except ValueError as error:
-        if isinstance(error, Malformed | Unsupported):
+        if isinstance(error, MalformedError | UnsupportedError):
             raise
-        raise Malformed(f"numbers that are no key: {error}") from error
+        raise MalformedError(f"numbers that are no key: {error}") from error
     if not reader.at_end:
-        raise Malformed("bytes after the end of a key")
+        raise MalformedError("bytes after the end of a key")
     prefix = b"\x99" + len(body).to_bytes(2, "big")
     # A fingerprint of version 4 is SHA-1 by definition; whoever pins one decides that this is enough.
     fingerprint = hashlib.sha1(prefix + body, usedforsecurity=False).hexdigest().upper()
@@ -207,20 +207,20 @@ def parse_key(body: bytes) -> PublicKey:
 
 
 def parse_signature(body: bytes) -> Signature:
-    """A signature packet. Raises Malformed or Unsupported."""
+    """A signature packet. Raises MalformedError or UnsupportedError."""
     reader = _Reader(body)
     version = reader.byte()
     if version == 3:
         return _signature_v3(reader)
     if version == 4:
         return _signature_v4(reader)
-    raise Unsupported(f"a signature of version {version}")
+    raise UnsupportedError(f"a signature of version {version}")
 
 
 def verify(key: PublicKey, signature: Signature, hasher: Hasher) -> bool:
     """Whether `key` made `signature` over what `hasher` has been fed. `hasher` can be used further.
 
-    Raises Unsupported where the host's own policy forbids the algorithm.
+    Raises UnsupportedError where the host's own policy forbids the algorithm.
     """
     hasher = hasher.copy()
     hasher.update(signature.trailer)
@@ -243,7 +243,7 @@ def verify(key: PublicKey, signature: Signature, hasher: Hasher) -> bool:
     except (InvalidSignature, ValueError):
         return False
     except UnsupportedAlgorithm as error:
-        raise Unsupported(f"this machine's cryptography does not allow it: {error}") from error
+        raise UnsupportedError(f"this machine's cryptography does not allow it: {error}") from error
     return True
 
 
@@ -256,7 +256,7 @@ def hash_all(signature: Signature, content: Iterable[bytes]) -> Hasher:
 
 
 class _Reader:
-    """Bytes taken from the front; Malformed where there are not enough."""
+    """Bytes taken from the front; MalformedError where there are not enough."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -272,7 +272,7 @@ class _Reader:
 
     def take(self, count: int) -> bytes:
         if count > self.left:
-            raise Malformed(f"cut short: {count} bytes announced, {self.left} there")
+            raise MalformedError(f"cut short: {count} bytes announced, {self.left} there")
         self._at += count
         return self._data[self._at - count : self._at]
 
@@ -294,13 +294,11 @@ class _Reader:
         if first == 255:
             return self.integer(4)
         if partial and first >= 224:
-            raise Malformed("a packet in parts: keys and signatures have none")
+            raise MalformedError("a packet in parts: keys and signatures have none")
         return ((first - 192) << 8) + self.byte() + 192
 
 
-def _key_numbers(
-    reader: _Reader, algorithm: int
-) -> rsa.RSAPublicKey | dsa.DSAPublicKey | ed25519.Ed25519PublicKey:
+def _key_numbers(reader: _Reader, algorithm: int) -> rsa.RSAPublicKey | dsa.DSAPublicKey | ed25519.Ed25519PublicKey:
     def number() -> int:
         return int.from_bytes(reader.mpi(), "big")
 
@@ -314,22 +312,22 @@ def _key_numbers(
         return dsa.DSAPublicNumbers(public, dsa.DSAParameterNumbers(prime, order, generator)).public_key()
     if algorithm == _EDDSA:
         if reader.take(reader.byte()) != _ED25519_OID:
-            raise Unsupported("an EdDSA key that is not on the curve Ed25519")
+            raise UnsupportedError("an EdDSA key that is not on the curve Ed25519")
         point = reader.mpi()
         if len(point) != 33 or point[0] != 0x40:
-            raise Malformed("an Ed25519 key whose point is not 32 bytes")
+            raise MalformedError("an Ed25519 key whose point is not 32 bytes")
         return ed25519.Ed25519PublicKey.from_public_bytes(point[1:])
-    raise Unsupported(f"a key of algorithm {algorithm}")
+    raise UnsupportedError(f"a key of algorithm {algorithm}")
 
 
 def _check_bits(name: str, value: int) -> None:
     if not _MIN_BITS <= value.bit_length() <= _MAX_BITS:
-        raise Unsupported(f"{name} of {value.bit_length()} bits; {_MIN_BITS} to {_MAX_BITS} are accepted")
+        raise UnsupportedError(f"{name} of {value.bit_length()} bits; {_MIN_BITS} to {_MAX_BITS} are accepted")
 
 
 def _signature_v3(reader: _Reader) -> Signature:
     if reader.byte() != 5:
-        raise Malformed("a signature of version 3 whose hashed part is not 5 bytes")
+        raise MalformedError("a signature of version 3 whose hashed part is not 5 bytes")
     trailer = reader.take(5)
     issuer = reader.take(8).hex().upper()
     algorithm, hash_number = reader.byte(), reader.byte()
@@ -356,7 +354,7 @@ def _signature_v4(reader: _Reader) -> Signature:
     subpackets = dict(_subpackets(hashed))
     start, numbers = _signature_numbers(reader, algorithm, hash_number)
     if len(subpackets.get(_CREATED, b"")) != 4:
-        raise Malformed("a signature that does not say when it was made")
+        raise MalformedError("a signature that does not say when it was made")
     signed = b"\x04" + head + hashed
     # The issuer and an embedded signature prove themselves, so they may stand in the part that is not hashed.
     named = unhashed | subpackets
@@ -378,14 +376,14 @@ def _signature_v4(reader: _Reader) -> Signature:
 def _signature_numbers(reader: _Reader, algorithm: int, hash_number: int) -> tuple[bytes, tuple[bytes, ...]]:
     """The end that both versions share: the first two bytes of the hash, and the numbers of the algorithm."""
     if hash_number not in _HASHES:
-        raise Unsupported(f"a signature with hash algorithm {hash_number}")
+        raise UnsupportedError(f"a signature with hash algorithm {hash_number}")
     start = reader.take(2)
     count = 1 if algorithm in _RSA else 2 if algorithm in {_DSA, _EDDSA} else None
     if count is None:
-        raise Unsupported(f"a signature of algorithm {algorithm}")
+        raise UnsupportedError(f"a signature of algorithm {algorithm}")
     numbers = tuple(reader.mpi() for _ in range(count))
     if not reader.at_end:
-        raise Malformed("bytes after the end of a signature")
+        raise MalformedError("bytes after the end of a signature")
     return start, numbers
 
 
@@ -394,8 +392,8 @@ def _subpackets(area: bytes) -> Iterator[tuple[int, bytes]]:
     while not reader.at_end:
         body = reader.take(reader.length(partial=False))
         if not body:
-            raise Malformed("a subpacket without a type")
+            raise MalformedError("a subpacket without a type")
         kind = body[0] & 0x7F
         if body[0] & 0x80 and kind not in _UNDERSTOOD:
-            raise Unsupported(f"a signature with a critical part of type {kind}")
+            raise UnsupportedError(f"a signature with a critical part of type {kind}")
         yield kind, body[1:]

@@ -1,11 +1,11 @@
-"""The packages of several repositories in one libsolv pool: loaded, and found by the words that a kickstart has for them.
+"""The packages of several repositories in one libsolv pool: loaded, and found by the words that kickstarts use.
 
 What shall be installed is not decided here.
 """
 
 import fnmatch
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,20 @@ from typing import Any
 import solv
 
 from isobuilder import rpmmd
-from isobuilder.errors import ResolveError, TrustError
+from isobuilder.errors import TrustError
 from isobuilder.lock import File
 
 # createrepo_c lists these in primary; every other file is in filelists only.
 _PRIMARY_FILES = ("/etc/*", "*bin/*", "/usr/lib/sendmail")
 _NAMES = solv.Selection.SELECTION_NAME | solv.Selection.SELECTION_CANON | solv.Selection.SELECTION_DOTARCH
-_DEFAULT_PRIORITY = 99
+_FLAGS = (
+    # As libsolv is built for Fedora and CentOS: glibc.i686 goes beside glibc.x86_64, and obsoletes know the difference.
+    solv.Pool.POOL_FLAG_IMPLICITOBSOLETEUSESCOLORS,
+    solv.Pool.POOL_FLAG_OBSOLETEUSESCOLORS,
+    solv.Pool.POOL_FLAG_NOOBSOLETESMULTIVERSION,
+    # Packages that are left out stay known, so that a problem with one says so.
+    solv.Pool.POOL_FLAG_WHATPROVIDESWITHDISABLED,
+)
 
 
 @dataclass(frozen=True)
@@ -48,21 +55,23 @@ class PackagePool:
         self.solv = solv.Pool()
         self.solv.setdisttype(solv.Pool.DISTTYPE_RPM)
         self.solv.setarch(arch)
-        # Packages that are left out stay known, so that a problem with one says so.
-        self.solv.set_flag(solv.Pool.POOL_FLAG_WHATPROVIDESWITHDISABLED, 1)
+        for flag in _FLAGS:
+            self.solv.set_flag(flag, 1)
         # libsolv's objects of a repository do not keep it alive.
         self._repos = [self._load(source) for source in sources]
         self._add_files(paths)
         self.solv.createwhatprovides()
+        self._by_name: dict[str, list[Any]] = {}
+        for solvable in (solvable for repo in self._repos for solvable in repo.solvables):
+            self._by_name.setdefault(solvable.name, []).append(solvable)
 
-    def all(self) -> Iterator[Any]:
-        """Every package, of every repository."""
-        for repo in self._repos:
-            yield from repo.solvables
+    def names(self) -> Iterable[str]:
+        """The name of every package."""
+        return self._by_name.keys()
 
-    def leave_out(self, solvables: Iterable[Any]) -> None:
-        """Act from now on as if exactly these packages were in no repository."""
-        self.solv.set_disabled_list([solvable.id for solvable in solvables])
+    def leave_out(self, numbers: Iterable[int]) -> None:
+        """Act from now on as if exactly these packages, by libsolv's number, were in no repository."""
+        self.solv.set_disabled_list(sorted(numbers))
         self.solv.createwhatprovides()
 
     def named(self, word: str) -> list[list[Any]]:
@@ -80,14 +89,20 @@ class PackagePool:
         by_name: dict[str, list[Any]] = {}
         for solvable in found:
             by_name.setdefault(solvable.name, []).append(solvable)
-        return [self._with_replacements(word, solvables) for _, solvables in sorted(by_name.items())]
+        return [
+            solvables + (self._replacements(solvables) if fnmatch.fnmatchcase(name, word) else [])
+            for name, solvables in sorted(by_name.items())
+        ]
 
-    def matching_names(self, words: Iterable[str]) -> dict[str, list[Any]]:
-        """For each word, a name or a glob of names, the packages that are called so, left out or not."""
-        by_name: dict[str, list[Any]] = {}
-        for solvable in self.all():
-            by_name.setdefault(solvable.name, []).append(solvable)
-        return {word: [s for name in fnmatch.filter(by_name, word) for s in by_name[name]] for word in words}
+    def member(self, name: str) -> list[Any]:
+        """What a group means by the name of a member: a package of that name (or name.arch), or what replaces it."""
+        plain = name.removesuffix(f".{self.arch}")
+        found = [solvable for solvable in self._by_name.get(plain, ()) if plain == name or solvable.arch == self.arch]
+        return found + self._replacements(found)
+
+    def called(self, word: str) -> list[Any]:
+        """The packages whose names `word` matches, which may be a glob."""
+        return [solvable for name in fnmatch.filter(self._by_name, word) for solvable in self._by_name[name]]
 
     def best(self, word: str) -> Any | None:
         """The one package that `word` names: by repository, then own architecture, then version."""
@@ -133,15 +148,17 @@ class PackagePool:
 
     def _add_files(self, paths: Iterable[str]) -> None:
         """Make the files that somebody needs into things their packages provide."""
-        required = (self.solv.id2str(number) for number in self.solv.addfileprovides_queue())
-        needed = {*required, *paths}
-        unknown = {path for path in needed if not any(fnmatch.fnmatchcase(path, known) for known in _PRIMARY_FILES)}
+        # What packages need of primary's files, libsolv finds by itself.
+        required = {self.solv.id2str(number) for number in self.solv.addfileprovides_queue()}
+        unknown = {path for path in required if not any(fnmatch.fnmatchcase(path, known) for known in _PRIMARY_FILES)}
+        unknown.update(paths)
         if not unknown:
             return
         for repo in self._repos:
             owners = _owners(self._sources[repo.name], unknown)
             for solvable in repo.solvables if owners else ():
-                for path in owners.get(solvable.lookup_checksum(solv.SOLVABLE_CHECKSUM).hex(), ()):
+                checksum = solvable.lookup_checksum(solv.SOLVABLE_CHECKSUM)
+                for path in owners.get(checksum.hex() if checksum else "", ()):
                     solvable.add_provides(self.solv.Dep(path))
 
     def _select(self, word: str, flags: int) -> list[Any]:
@@ -152,16 +169,14 @@ class PackagePool:
         dependency = self.solv.Dep(word, 0)
         return [s for s in self.solv.whatprovides(dependency) if s.installable()] if dependency else []
 
-    def _with_replacements(self, word: str, solvables: list[Any]) -> list[Any]:
-        if word.rpartition(".")[2] == self.arch:
-            return solvables
-        known = {solvable.id for solvable in solvables}
-        return solvables + [
-            replacement
+    def _replacements(self, solvables: list[Any]) -> list[Any]:
+        found = {
+            replacement.id: replacement
             for solvable in solvables
             for replacement in self.solv.whatmatchessolvable(solv.SOLVABLE_OBSOLETES, solvable)
-            if not (replacement.id in known or known.add(replacement.id))
-        ]
+        }
+        known = {solvable.id for solvable in solvables}
+        return [found[number] for number in sorted(found.keys() - known) if found[number].installable()]
 
     def _better(self, one: Any, other: Any) -> bool:
         if one.repo.priority != other.repo.priority:

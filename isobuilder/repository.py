@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from isobuilder.errors import TrustError
 from isobuilder.lock import File
@@ -42,7 +42,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Repomd:
-    """repomd.xml: `records` by type, those that isobuilder reads; `timestamp` the newest of them, seconds since 1970."""
+    """repomd.xml: `records` by kind, those that isobuilder reads; `timestamp` the newest, in seconds since 1970."""
 
     revision: str
     timestamp: int
@@ -122,7 +122,7 @@ def parse_treeinfo(data: bytes, *, where: str) -> TreeInfo:
     )
 
 
-def _record(kind: str, element: ElementTree.Element, where: str) -> Record:
+def _record(kind: str, element: ET.Element, where: str) -> Record:
     place = element.find("{*}location")
     checksum = element.find("{*}checksum")
     algorithm = checksum.get("type") if checksum is not None else None
@@ -141,7 +141,7 @@ def _record(kind: str, element: ElementTree.Element, where: str) -> Record:
     return Record(href=href, sha256=sha256, size=size)
 
 
-def _text(element: ElementTree.Element, name: str) -> str:
+def _text(element: ET.Element, name: str) -> str:
     return (element.findtext(f"{{*}}{name}") or "").strip()
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO
 from urllib.parse import quote, unquote
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
 import zstandard
@@ -45,7 +45,9 @@ def chunks(source: BinaryIO, kind: str, where: str) -> Iterator[bytes]:
         for chunk in _decompressed(source):
             total += len(chunk)
             if total > LIMITS[kind]:
-                raise TrustError(f"{where}: {kind} unpacks to more than {LIMITS[kind]:,} bytes; no repository is that large")
+                raise TrustError(
+                    f"{where}: {kind} unpacks to more than {LIMITS[kind]:,} bytes; no repository is that large"
+                )
             yield chunk
     except (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
         raise TrustError(f"{where}: the compressed {kind} is damaged: {error}") from error
@@ -103,12 +105,12 @@ def check_prolog(head: bytes, where: str) -> None:
         raise TrustError(f"{where}: not XML: no element in its first {_PROLOG >> 10} KiB")
 
 
-def parse_xml(data: bytes, where: str) -> ElementTree.Element:
+def parse_xml(data: bytes, where: str) -> ET.Element:
     """The root of a small XML document. Raises TrustError when it is not well-formed or declares entities."""
     check_prolog(data, where)
     try:
-        return ElementTree.fromstring(data)  # noqa: S314 - check_prolog refused what could be amplified
-    except ElementTree.ParseError as error:
+        return ET.fromstring(data)  # noqa: S314 - check_prolog refused what could be amplified
+    except ET.ParseError as error:
         raise TrustError(f"{where}: not well-formed XML: {error}") from error
 
 

@@ -7,7 +7,6 @@ import bz2
 import gzip
 import lzma
 import stat
-import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -35,14 +34,16 @@ _TRAILER: Final = "TRAILER!!!"
 class _Entry:
     name: str
     mode: int
+    links: int
     size: int
 
 
 class _Archive:
     """A newc cpio archive, read forward only; a bound on all that comes out of the decompressor."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], limit: int) -> None:
         self._stream = stream
+        self._limit = limit
         self._at = 0
 
     def entries(self) -> Iterator[_Entry]:
@@ -52,14 +53,14 @@ class _Archive:
             if head[:6] not in _MAGIC:
                 raise TrustError("the payload is not a cpio archive of the new format")
             fields = [self._number(head[at : at + 8]) for at in range(6, 110, 8)]
-            mode, size, name_size = fields[1], fields[6], fields[11]
+            mode, links, size, name_size = fields[1], fields[4], fields[6], fields[11]
             if not 0 < name_size <= _MAX_NAME:
                 raise TrustError("the payload has a name of unreasonable length")
             name = self.read(name_size).rstrip(b"\0").decode(errors="replace")
             self.align()
             if name == _TRAILER:
                 return
-            yield _Entry(name, mode, size)
+            yield _Entry(name, mode, links, size)
 
     def read(self, count: int) -> bytes:
         parts = []
@@ -68,8 +69,8 @@ class _Archive:
             if not part:
                 raise TrustError("the payload is cut short")
             self._at += len(part)
-            if self._at > _MAX_UNPACKED:
-                raise TrustError(f"the payload unpacks to more than {_MAX_UNPACKED} bytes")
+            if self._at > self._limit:
+                raise TrustError(f"the payload unpacks to more than {self._limit} bytes")
             count -= len(part)
             parts.append(part)
         return b"".join(parts)
@@ -90,20 +91,22 @@ class _Archive:
             raise TrustError("the payload's cpio archive is damaged") from error
 
 
-def read_member(path: Path, member: str, *, limit: int) -> bytes:
+def read_member(path: Path, member: str, *, limit: int, unpacked_limit: int = _MAX_UNPACKED) -> bytes:
     """The bytes of the regular file `member` ("/usr/share/syslinux/isohdpfx.bin") in the package at `path`.
 
     Raises MediumError when there is no such regular file or it has more than `limit` bytes, TrustError when the
-    payload cannot be understood, HostError when the package cannot be read.
+    payload cannot be understood or unpacks to more than `unpacked_limit` bytes before the file has come, HostError when
+    the package cannot be read.
     """
     wanted = member.lstrip("/")
-    with _payload(path) as archive:
+    with _payload(path, unpacked_limit) as archive:
         for entry in archive.entries():
             if entry.name.removeprefix(".").lstrip("/") != wanted:
                 archive.skip(entry.size)
                 continue
-            if not stat.S_ISREG(entry.mode):
-                raise MediumError(f"{path}: {member} is not a regular file")
+            # Of a file with several names, only the last in the archive has the bytes.
+            if not stat.S_ISREG(entry.mode) or (entry.links > 1 and not entry.size):
+                raise MediumError(f"{path}: {member} is not a regular file of its own")
             if entry.size > limit:
                 raise MediumError(f"{path}: {member} has {entry.size} bytes; at most {limit} were expected")
             return archive.read(entry.size)
@@ -111,17 +114,15 @@ def read_member(path: Path, member: str, *, limit: int) -> bytes:
 
 
 @contextmanager
-def _payload(path: Path) -> Iterator[_Archive]:
+def _payload(path: Path, limit: int) -> Iterator[_Archive]:
     try:
         with path.open("rb") as file:
             head = read_head(file)
-            compressor = head.header.text(PAYLOAD_COMPRESSOR) or "none"
-            if compressor not in _DECOMPRESSORS:
-                raise TrustError(f"the payload is compressed with {compressor!r}, which is not known")
+            decompressor = _decompressor(head.header.text(PAYLOAD_COMPRESSOR) or "none")
             file.seek(head.payload_at)
-            with _DECOMPRESSORS[compressor](file) as stream:
-                yield _Archive(stream)
-    except (EOFError, gzip.BadGzipFile, lzma.LZMAError, struct.error, zlib.error, zstandard.ZstdError) as error:
+            with decompressor(file) as stream:
+                yield _Archive(stream, limit)
+    except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error, zstandard.ZstdError) as error:
         raise TrustError(f"{path}: the payload does not unpack: {error}") from error
     except TrustError as error:
         raise TrustError(f"{path}: {error.message}", details=error.details, hint=error.hint) from error
@@ -130,6 +131,12 @@ def _payload(path: Path) -> Iterator[_Archive]:
         if error.errno is None:
             raise TrustError(f"{path}: the payload does not unpack: {error}") from error
         raise HostError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _decompressor(name: str) -> Callable[[BinaryIO], IO[bytes]]:
+    if name not in _DECOMPRESSORS:
+        raise TrustError(f"the payload is compressed with {name!r}, which is not known")
+    return _DECOMPRESSORS[name]
 
 
 def _gzip(file: BinaryIO) -> IO[bytes]:
@@ -148,7 +155,7 @@ def _zstd(file: BinaryIO) -> IO[bytes]:
     return zstandard.ZstdDecompressor(max_window_size=_MAX_ZSTD_WINDOW).stream_reader(file, read_across_frames=True)
 
 
-# By the words of rpm's header; it calls an absent one gzip, but then nothing is compressed (w.ufdio).
+# By the words of rpm's header; rpmbuild leaves the word out when it compresses nothing (payload w.ufdio).
 _DECOMPRESSORS: Final[Mapping[str, Callable[[BinaryIO], IO[bytes]]]] = {
     "none": lambda file: file,
     "gzip": _gzip,

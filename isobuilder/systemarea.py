@@ -61,12 +61,15 @@ def system_area(mbr: bytes, places: Places, identity: str) -> tuple[bytes, bytes
     """The bytes at the very start of the medium (MBR, GPT) and its last `BACKUP_SIZE` bytes (the backup GPT).
 
     The MBR is that of CentOS's own media: `mbr` as code, behind it the address of the BIOS image, partition 1 active,
-    over the whole image and of type 0, and partition 2 of type 0xEF over the EFI image. UEFI firmware that keeps to the specification heeds a GPT only behind a protective MBR,
-    which this is not, and so starts from partition 2 of the MBR.
+    over the whole image and of type 0, and partition 2 of type 0xEF over the EFI image. UEFI firmware that keeps to the
+    specification heeds a GPT only behind a protective MBR, which this is not: it starts a stick from partition 2 of the
+    MBR (EDK2 from the El Torito entry, which it finds on sticks too).
 
     The GPT is for firmware that looks at it all the same. Stock media give its entries the type of plain data and let
-    the first cover the second; here the EFI image has the type of an EFI system partition, and what is in front of it
-    and behind it is covered by entries of plain data, so that no two overlap and a partitioning tool sees no free space.
+    the first cover the table and the second. Here the EFI image has the type of an EFI system partition, and what is in
+    front of it and behind it is covered by entries of plain data: no two overlap, and a partitioning tool sees no free
+    space. Each of the three ways alone starts OVMF.
+
     Ids are derived from `identity`, so that the same tree has the same.
     """
     sectors = places.blocks * _BLOCKS
@@ -84,16 +87,14 @@ def _mbr(code: bytes, places: Places, identity: str) -> bytes:
     end = bytes([_HEADS - 1, _TRACK | cylinder >> 2 & 0xC0, cylinder & 0xFF])
     whole = struct.pack("<B3sB3sII", 0x80, b"\0\1\0", 0, end, 0, min(sectors, 0xFFFFFFFF))
     beyond = b"\xfe\xff\xff"
-    efi = struct.pack(
-        "<B3sB3sII", 0, beyond, 0xEF, beyond, places.efi * _BLOCKS, places.efi_blocks * _BLOCKS
-    )
+    efi = struct.pack("<B3sB3sII", 0, beyond, 0xEF, beyond, places.efi * _BLOCKS, places.efi_blocks * _BLOCKS)
     return head + whole + efi + bytes(32) + b"\x55\xaa"
 
 
 def _partitions(places: Places) -> Sequence[_Partition]:
     start = places.efi * _BLOCKS
     end = start + places.efi_blocks * _BLOCKS
-    last = places.blocks * _BLOCKS - BACKUP_SIZE // SECTOR - 1
+    last = (places.blocks * _BLOCKS - BACKUP_SIZE // SECTOR) // 8 * 8 - 1  # whole 4 KiB, as disks have them now
     return (
         _Partition(_DATA_TYPE, "Medium", _ISO_START, start - 1),
         _Partition(_ESP_TYPE, "EFI boot", start, end - 1),

@@ -21,9 +21,9 @@ from isobuilder.certificates import SigningKey, read_key_file
 from isobuilder.errors import HostError, TrustError
 from isobuilder.openpgp import (
     SIGNATURE,
-    Malformed,
+    MalformedError,
     Signature,
-    Unsupported,
+    UnsupportedError,
     dearmor,
     hash_all,
     packets,
@@ -70,7 +70,7 @@ class Keyring:
         for data, pins in files:
             try:
                 found = read_key_file(data)
-            except (Malformed, Unsupported) as error:
+            except (MalformedError, UnsupportedError) as error:
                 findings.append(f"{_listed(pins)}: the key file cannot be read: {error}")
                 continue
             signing = [key for certificate in found.certificates for key in certificate.signing]
@@ -96,7 +96,7 @@ class Keyring:
         """
         try:
             blobs = dearmor(signature)
-        except Malformed as error:
+        except MalformedError as error:
             raise TrustError(f"the signature cannot be read: {error}") from error
         return self.verify_parts(blobs, lambda: [data])
 
@@ -106,7 +106,7 @@ class Keyring:
         for signature in _signatures(blobs, findings):
             try:
                 key = self._signer(signature, content)
-            except (TrustError, Unsupported) as error:
+            except (TrustError, UnsupportedError) as error:
                 findings.append(str(error))
             else:
                 return key.primary
@@ -218,16 +218,21 @@ def _header_signatures(head: PackageHead) -> list[bytes]:
 
 def _signatures(blobs: Iterable[bytes], findings: list[str]) -> Iterator[Signature]:
     """The signatures that can be read; why the others cannot goes to `findings`."""
-    seen = 0
+    bodies: list[bytes] = []
     for blob in blobs:
         try:
-            for kind, body in packets(blob):
-                seen += 1
-                if kind != SIGNATURE or seen > _MAX_SIGNATURES:
-                    raise Malformed("something else among the signatures, or too many of them")
-                yield parse_signature(body)
-        except (Malformed, Unsupported) as error:
+            bodies += [body for kind, body in packets(blob) if kind == SIGNATURE]
+        except MalformedError as error:
             findings.append(str(error))
+    if len(bodies) > _MAX_SIGNATURES:
+        findings.append(f"{len(bodies)} signatures; only the first {_MAX_SIGNATURES} are looked at")
+    for body in bodies[:_MAX_SIGNATURES]:
+        try:
+            signature = parse_signature(body)
+        except (MalformedError, UnsupportedError) as error:
+            findings.append(str(error))
+        else:
+            yield signature
 
 
 def _from(file: BinaryIO, offset: int) -> Iterator[bytes]:

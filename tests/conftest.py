@@ -1,9 +1,16 @@
 """What tests share: flags, real metadata where it is present, and the demo medium, made once."""
 
 import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.practice.mirror import ensure_mirror, write_demo
+from tests.practice.server import serve
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -17,3 +24,61 @@ def real_metadata() -> Path:
     if not folder:
         pytest.skip("ISOBUILDER_REAL_METADATA is not set: real CentOS metadata is not tested")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """The practice mirror's folder, made when it is missing."""
+    return ensure_mirror()
+
+
+@pytest.fixture(scope="session")
+def mirror_url(mirror: Path) -> Iterator[str]:
+    """Where the practice mirror is served on loopback, without a slash at the end."""
+    with serve(mirror) as url:
+        yield url.rstrip("/")
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The demo as a user has it: a folder with definition, lock and ISO, and the cache that was filled for it."""
+
+    folder: Path
+    cache: Path
+    iso: Path
+    lock: Path
+    said: str
+
+
+@pytest.fixture(scope="session")
+def demo(mirror_url: str, mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """The demo medium, built by the command line."""
+    folder = tmp_path_factory.mktemp("demo")
+    write_demo(folder, mirror_url, mirror)
+    cache = folder / "cache"
+    done = isobuilder("build", "--cache-dir", str(cache), cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return Demo(folder, cache, folder / "practice-cloud-practice-x86_64.iso", folder / "practice-cloud.lock", done.stderr)
+
+
+@pytest.fixture(scope="session")
+def demo_iso(demo: Demo) -> Path:
+    return demo.iso
+
+
+@pytest.fixture(scope="session")
+def run_isobuilder() -> Callable[..., subprocess.CompletedProcess[str]]:
+    return isobuilder
+
+
+def isobuilder(*arguments: str, cwd: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a script would; whatever it exits with comes back."""
+    return subprocess.run(
+        [sys.executable, "-m", "isobuilder", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        timeout=600,
+        check=False,
+        env={**os.environ, "COLUMNS": "100", **environ},
+    )

@@ -91,7 +91,8 @@ def run(command: Iterable[str | Path], *, env: Mapping[str, str] | None = None, 
 
 def required_packages() -> list[str]:
     """The host's Debian packages that making the mirror takes."""
-    return PACKAGES_FILE.read_text(encoding="utf-8").split()
+    lines = PACKAGES_FILE.read_text(encoding="utf-8").splitlines()
+    return [line.partition("#")[0].strip() for line in lines if line.partition("#")[0].strip()]
 
 
 def installed_versions(names: Iterable[str]) -> dict[str, str]:
@@ -158,7 +159,7 @@ def make_tree(tree: Path) -> None:
             *("mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(PAYLOAD)}"),
             *("--aptopt=APT::Install-Recommends false", *options),
             # The host's lists, so that what is installed is what `payload_versions` tells.
-            *("--skip=update", f"--setup-hook=cp {lists}/*_* \"$1{lists}\""),
+            *("--skip=update", f'--setup-hook=cp {lists}/*_* "$1{lists}"'),
             *(platform.freedesktop_os_release()["VERSION_CODENAME"], tree, debian_sources()),
         ]
     )

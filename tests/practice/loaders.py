@@ -1,4 +1,4 @@
-"""The boot loaders of the practice mirror: the host's own isolinux, and a GRUB for UEFI that behaves as CentOS's does."""
+"""The boot loaders of the practice mirror: isolinux as the host has it, and a GRUB for UEFI made like CentOS's."""
 
 import shutil
 from pathlib import Path

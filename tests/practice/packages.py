@@ -86,7 +86,9 @@ def _owned(tree: Path, debs: Mapping[str, _Deb]) -> dict[str, set[str]]:
 
     The links at the root that a merged /usr needs belong to the package that everything requires.
     """
-    links = {f"/{path.name}" for path in tree.iterdir() if path.is_symlink() and "lib" in path.name or path.name in ("bin", "sbin")}
+    links = {
+        f"/{path.name}" for path in tree.iterdir() if path.is_symlink() and path.name.startswith(("bin", "lib", "sbin"))
+    }
     files = {name: set[str]() for name in debs}
     files[_BASE] |= links
     taken = set(links)
@@ -103,7 +105,9 @@ def _owned(tree: Path, debs: Mapping[str, _Deb]) -> dict[str, set[str]]:
 def _listed(tree: Path, deb: _Deb) -> Iterator[str]:
     info = tree / "var/lib/dpkg/info"
     listing = next(
-        path for path in (info / f"{deb.name}.list", info / f"{deb.name}:{deb.fields['Architecture']}.list") if path.exists()
+        path
+        for path in (info / f"{deb.name}.list", info / f"{deb.name}:{deb.fields['Architecture']}.list")
+        if path.exists()
     )
     for line in listing.read_text(encoding="utf-8").splitlines():
         if line != "/.":

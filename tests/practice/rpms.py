@@ -52,8 +52,7 @@ def build_rpms(rpms: Iterable[Rpm], tree: Path, output: Path, scratch: Path, epo
     """
     spec = ["Name: practice\nVersion: 1\nRelease: 1\nSummary: None\nLicense: Various\nAutoReqProv: no\n"]
     spec.append("%description\nNot built: only its parts are.\n")
-    for rpm in rpms:
-        spec.append(_package(rpm, tree))
+    spec += [_package(rpm, tree) for rpm in rpms]
     (scratch / "practice.spec").write_text("\n".join(spec), encoding="utf-8")
     defines = {**_SETTINGS, "_topdir": str(scratch), "_rpmdir": str(output)}
     words = [word for name, value in defines.items() for word in ("--define", f"{name} {value}")]

@@ -4,11 +4,14 @@ import functools
 import http.server
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import BinaryIO
+
+# One range; anything else is answered with the whole file, as the standard allows.
+_RANGE = re.compile(r"bytes=(?=[0-9-]*[0-9])([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
@@ -25,46 +28,45 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         pass
 
     def _answer(self, *, with_body: bool) -> None:
-        try:
-            file = Path(self.translate_path(self.path)).open("rb")
-        except OSError:
+        path = Path(self.translate_path(self.path))
+        if not path.is_file():
             self.send_error(HTTPStatus.NOT_FOUND)
             return
-        with file:
+        with path.open("rb") as file:
             self._send(file, with_body=with_body)
 
     def _send(self, file: BinaryIO, *, with_body: bool) -> None:
         status = Path(file.name).stat()
         etag = f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
         if self.headers.get("If-None-Match") == etag:
-            self.send_response(HTTPStatus.NOT_MODIFIED)
-            self.send_header("ETag", etag)
-            self.end_headers()
+            self._headers(HTTPStatus.NOT_MODIFIED, {"ETag": etag})
             return
-        start, end = 0, status.st_size
-        code = HTTPStatus.OK
-        if self.headers.get("If-Range", etag) == etag and "Range" in self.headers:
-            wanted = _range(self.headers["Range"], status.st_size)
-            if wanted is None:
-                self.send_response(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
-                self.send_header("Content-Range", f"bytes */{status.st_size}")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            start, end = wanted
-            code = HTTPStatus.PARTIAL_CONTENT
-        self.send_response(code)
-        self.send_header("Accept-Ranges", "bytes")
-        self.send_header("Content-Length", str(end - start))
-        self.send_header("Content-Type", self.guess_type(file.name))
-        self.send_header("ETag", etag)
-        self.send_header("Last-Modified", self.date_time_string(int(status.st_mtime)))
-        if code == HTTPStatus.PARTIAL_CONTENT:
-            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{status.st_size}")
-        self.end_headers()
+        wanted = self.headers.get("Range") if self.headers.get("If-Range", etag) == etag else None
+        found = wanted and _RANGE.fullmatch(wanted.strip())
+        start, end = _bounds(found[1], found[2], status.st_size) if found else (0, status.st_size)
+        if found and start >= end:
+            nothing = {"Content-Range": f"bytes */{status.st_size}", "Content-Length": "0"}
+            self._headers(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, nothing)
+            return
+        headers = {
+            "Accept-Ranges": "bytes",
+            "Content-Length": str(end - start),
+            "Content-Type": self.guess_type(file.name),
+            "ETag": etag,
+            "Last-Modified": self.date_time_string(int(status.st_mtime)),
+        }
+        if found:
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{status.st_size}"
+        self._headers(HTTPStatus.PARTIAL_CONTENT if found else HTTPStatus.OK, headers)
         if with_body:
             file.seek(start)
             self._copy(file, end - start)
+
+    def _headers(self, code: HTTPStatus, headers: Mapping[str, str]) -> None:
+        self.send_response(code)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
 
     def _copy(self, file: BinaryIO, size: int) -> None:
         while size and (chunk := file.read(min(size, 1 << 16))):
@@ -76,16 +78,11 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
             size -= len(chunk)
 
 
-def _range(header: str, size: int) -> tuple[int, int] | None:
-    """First byte, and the one after the last, of a Range header for one range; None when nothing satisfies it."""
-    found = re.fullmatch(r"bytes=([0-9]*)-([0-9]*)", header.strip(), re.ASCII)
-    if not found or found[0].endswith("=-"):
-        return None
-    if not found[1]:
-        start, end = max(0, size - int(found[2])), size
-    else:
-        start, end = int(found[1]), min(size, int(found[2]) + 1 if found[2] else size)
-    return (start, end) if start < end else None
+def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
+    """The first byte of a range, and the one after its last; without a first, `last` counts from the end."""
+    if not first:
+        return max(0, size - int(last)), size
+    return int(first), min(size, int(last) + 1 if last else size)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A throw-away OpenPGP key, and what it signs. The secret half never leaves a folder that is removed at once."""
 
 import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -31,7 +32,9 @@ class Signer:
 
     def sign_rpms(self, rpms: Iterable[Path]) -> None:
         """Add a signature to the header of each RPM, in place."""
-        run(["rpmsign", "--addsign", "--define", f"_gpg_name {self.fingerprint}", *rpms], env=self._env)
+        # rpmsign looks for gpg in the working folder, not on the PATH.
+        defines = ("--define", f"__gpg {shutil.which('gpg')}", "--define", f"_gpg_name {self.fingerprint}")
+        run(["rpmsign", "--addsign", *defines, *rpms], env=self._env)
 
     def sign_detached(self, path: Path) -> None:
         """Write an armored signature of the file at `path` beside it, as .asc."""

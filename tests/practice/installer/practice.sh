@@ -20,6 +20,9 @@ fail() {
     stop
 }
 
+# Without a first process the kernel panics, and nobody learns why.
+trap 'fail "a script ended before it was done"' EXIT
+
 argument() {
     # The value of NAME=value on the kernel command line; nothing and status 1 when it is not there.
     for word in $(cat /proc/cmdline); do

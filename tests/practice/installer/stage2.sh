@@ -13,7 +13,8 @@ check_medium() {
     if said=$(checkisomd5 "$device" 2>&1); then
         say "media check passed"
     else
-        fail "media check FAILED: $(echo "$said" | tail -n 1)"
+        say "media check FAILED"
+        fail "media check: $(echo "$said" | tr '\n' ' ')"
     fi
 }
 
@@ -89,8 +90,11 @@ check_repository() {
 }
 
 mount -t tmpfs tmpfs /tmp
-# What init found out: label and device of the medium.
-. /run/install/medium
+# What init found out. A label may hold any character.
+{
+    IFS= read -r device
+    IFS= read -r label
+} </run/install/medium
 say "anaconda stand-in started"
 say "medium $label on $device"
 if [ -d /sys/firmware/efi ]; then say "firmware UEFI"; else say "firmware BIOS"; fi

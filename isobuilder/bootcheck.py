@@ -1,0 +1,217 @@
+"""Boots a medium, chooses an entry of its menu, and says whether the boot got where it should.
+
+What counts as arrived, and what as lost, stands here as data with its source. The machine itself is `vm`'s.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from isobuilder import guestcode
+from isobuilder.bootmenu import BootMenu, MenuLine, read_menu
+from isobuilder.errors import BootError, HostError, UsageError
+from isobuilder.progress import Progress
+from isobuilder.vm import (
+    Accelerator,
+    Disk,
+    FatDisk,
+    Firmware,
+    Machine,
+    Medium,
+    RawDisk,
+    VirtualMachine,
+    accelerator,
+)
+
+# Anaconda's first words: its loader's on 6, those of anaconda and startup_utils.py on 7 and later.
+INSTALLER_STARTED = r"Running anaconda |Starting installer|anaconda .{1,80} started"
+LOCAL_STARTED = "isobuilder: the local disk has started"
+# Words after which nothing good comes, and who says them.
+FATAL = (
+    r"Kernel panic - not syncing",  # Linux, panic()
+    r"dracut-initqueue timeout - starting timeout scripts",  # dracut-initqueue.sh: a device did not appear
+    r"dracut: (?:FATAL|Refusing to continue)|Entering emergency mode",  # dracut: die(), the emergency shell
+    r"The media check is complete, the result is: FAIL|CD check failed",  # checkisomd5; dracut's live module
+    r"Traceback \(most recent call last\)",  # Python, which Anaconda is written in
+    r"Pane is dead",  # tmux, when Anaconda's main program is gone
+    r"The following (?:error|problem) occurred (?:while parsing the kickstart|on line)",  # Anaconda, pykickstart
+    r"Could not find (?:kernel|ramdisk) image",  # isolinux
+    r"error: (?:file `[^']{1,200}' not found|no such (?:device|partition)|you need to load the kernel first)",  # GRUB
+    r"No disk of this machine has a loader that this menu knows",  # our GRUB menu, its local entry
+)
+
+# A menu's first line is on the serial port a moment before its last is on the screen.
+DRAWING_SECONDS = 1.5
+# A word of this length shows that a line of the menu is there, also where a narrow screen cuts it.
+TITLE_SHOWN = 40
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a boot showed. `seen` and `missing` are sentences; `missing` is empty when it passed.
+
+    `menu_picture` (when the menu appeared), `screen_picture` (the last of the screen; None when the machine had ended
+    by then) and `console_log` are files in the output folder. `seconds` counts from power on.
+    """
+
+    entry: str
+    firmware: Firmware
+    medium: Medium
+    accelerator: Accelerator
+    passed: bool
+    seen: tuple[str, ...]
+    missing: tuple[str, ...]
+    menu_picture: Path
+    screen_picture: Path | None
+    console_log: Path
+    seconds: float
+
+
+def boot_check(
+    iso: Path,
+    *,
+    entry: str,
+    firmware: Firmware,
+    medium: Medium,
+    marker: str | None,
+    timeout: float,
+    output: Path,
+    progress: Progress,
+    choose_accelerator: Callable[[], Accelerator] = accelerator,
+) -> Verdict:
+    """Boot `iso`, choose `entry`, and follow the serial console for at most `timeout` seconds in all.
+
+    An entry with a kernel passes when the kernel repeats all words of its line and then `marker` (a regular
+    expression; by default Anaconda's first words) appears. The local entry passes when it starts a scratch disk that
+    lies beside the medium and says so: by a boot sector for BIOS, by a loader where the menu looks for one for UEFI.
+
+    Writes menu.png, screen.png and console.log to `output`. A boot that gets lost is no error but a verdict. Raises
+    UsageError for an entry that is not there, a menu that no serial console shows, or a bad `marker`; MediumError for
+    a medium that is not ours; HostError when a tool is missing.
+    """
+    menu = read_menu(iso, firmware)
+    line = menu.lines[menu.index(entry)]
+    port = _serial_port(menu, line)
+    goal = _goal(line, marker)
+    log = _folder(output) / "console.log"
+    kind = choose_accelerator()
+    machine = Machine(firmware, medium, serial_port=port)
+    disk = None if line.kernel_line else _speaking_disk(line, firmware)
+    with VirtualMachine(machine, iso, accelerator=kind, console_log=log, disk=disk) as vm:
+        boot = _Boot(vm, timeout, progress)
+        picture = None
+        try:
+            boot.follow(menu, line, goal, output / "menu.png")
+            picture = boot.picture(output / "screen.png")
+        except BootError as error:
+            boot.missing.append(error.message)
+        return Verdict(
+            entry=entry,
+            firmware=firmware,
+            medium=medium,
+            accelerator=kind,
+            passed=not boot.missing,
+            seen=tuple(boot.seen),
+            missing=tuple(boot.missing),
+            menu_picture=output / "menu.png",
+            screen_picture=picture,
+            console_log=log,
+            seconds=vm.seconds,
+        )
+
+
+@dataclass
+class _Boot:
+    """One boot as it goes: what was seen so far, and what should have been."""
+
+    vm: VirtualMachine
+    timeout: float
+    progress: Progress
+    seen: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    def follow(self, menu: BootMenu, line: MenuLine, goal: re.Pattern[str], menu_picture: Path) -> None:
+        title = next(one.title for one in menu.lines if one.id == menu.default)
+        if not self._wait(re.compile(re.escape(title[:TITLE_SHOWN])), "the menu"):
+            return
+        self.vm.rest(DRAWING_SECONDS)
+        self.vm.screenshot(menu_picture)
+        self.vm.keys("home", *["down"] * menu.index(line.id), "ret")
+        self._see(f"chose {line.id} ({line.title})")
+        if line.kernel_line is None:
+            self._wait(goal, "the local disk's own words")
+        elif self._kernel_started(line.kernel_line.split()):
+            self._wait(goal, f"what shows that the system has started ({goal.pattern})")
+
+    def picture(self, path: Path) -> Path | None:
+        if self.vm.ended:
+            return None
+        self.vm.screenshot(path)
+        return path
+
+    def _kernel_started(self, words: list[str]) -> bool:
+        found = self._wait(re.compile(r"Command line: (.*)\n"), "the kernel's command line")
+        lacking = [word for word in words if found and word not in found[1].split()]
+        if lacking:
+            self.missing.append(f"the kernel was not told {' '.join(lacking)}: another entry has started")
+        return bool(found) and not lacking
+
+    def _wait(self, wanted: re.Pattern[str], what: str) -> re.Match[str] | None:
+        """The match of `wanted` on the console, or None after noting why there is none."""
+        fatal = [re.compile(pattern) for pattern in FATAL]
+        heard = self.vm.expect([wanted, *fatal], self.timeout - self.vm.seconds)
+        if heard and heard.index == 0:
+            self._see(f"the console shows {_shown(heard.match[0])}")
+            return heard.match
+        if heard:
+            self.missing.append(f"{what}: the console shows {_shown(heard.match[0])} instead")
+        elif self.vm.ended:
+            self.missing.append(f"{what}: the machine stopped {self.vm.seconds:.1f} s after power on")
+        else:
+            self.missing.append(f"{what}: not seen within {self.timeout:.0f} s")
+        return None
+
+    def _see(self, sentence: str) -> None:
+        self.seen.append(f"{self.vm.seconds:6.1f} s: {sentence}")
+        self.progress.note(self.seen[-1])
+
+
+def _serial_port(menu: BootMenu, line: MenuLine) -> int:
+    """The number of the serial port that the menu and the entry's kernel share."""
+    port = menu.serial_port
+    talks = line.kernel_line is None or re.search(rf"console=ttyS{port}\b", line.kernel_line)
+    if port is None or not talks:
+        raise UsageError(
+            f"--entry: {line.id} says nothing on a serial console, and a boot can only be followed there",
+            hint='Set console = "ttyS0,115200" under [install] in the definition and build the medium again.',
+        )
+    return port
+
+
+def _goal(line: MenuLine, marker: str | None) -> re.Pattern[str]:
+    if line.kernel_line is None:
+        return re.compile(re.escape(LOCAL_STARTED))
+    try:
+        return re.compile(marker or INSTALLER_STARTED)
+    except re.error as error:
+        raise UsageError(f"--marker: {marker!r} is no regular expression: {error}") from error
+
+
+def _speaking_disk(line: MenuLine, firmware: Firmware) -> Disk:
+    if firmware == "bios":
+        return RawDisk(guestcode.speaking_disk(LOCAL_STARTED))
+    return FatDisk({path: guestcode.speaking_efi_program(LOCAL_STARTED) for path in line.loaders})
+
+
+def _folder(output: Path) -> Path:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HostError(f"{output}: cannot be made: {error.strerror}") from error
+    return output
+
+
+def _shown(text: str) -> str:
+    text = " ".join(text.split())
+    return repr(text if len(text) <= 200 else text[:200] + "...")

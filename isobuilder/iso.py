@@ -1,0 +1,217 @@
+"""A tree becomes an ISO image with a checksum file beside it: both complete, or neither.
+
+The layout is decided in `isolayout.py` and the bytes pass through `isostream.py`; here is their order, and what is on
+the disk at each moment.
+"""
+
+import fcntl
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from errno import EDQUOT, EFBIG, ENOSPC
+from pathlib import Path
+
+from isobuilder.bootimage import with_boot_info
+from isobuilder.errors import HostError, TrustError, UsageError
+from isobuilder.isolayout import BLOCK, Extent, Layout, lay_out
+from isobuilder.isomd5 import FIELD_OFFSET, MediaSum
+from isobuilder.isostream import Stream, copy_cached, read_cached, sha256_of
+from isobuilder.progress import Progress
+from isobuilder.tree import Cached, Tree
+
+_FULL = frozenset({ENOSPC, EDQUOT, EFBIG})
+
+
+@dataclass(frozen=True)
+class Written:
+    """A finished image: `sha256` of the file, `md5` as the installer's media check computes it (hexadecimal)."""
+
+    path: Path
+    size: int
+    sha256: str
+    md5: str
+
+
+def checksum_path(output: Path) -> Path:
+    """Where the checksum of an image stands: NAME.iso.sha256 beside NAME.iso."""
+    return output.with_name(f"{output.name}.sha256")
+
+
+def check_output(output: Path, *, force: bool) -> None:
+    """Refuse a place where no image may be written, before any work is done.
+
+    UsageError when the image or its checksum file is there and `force` is not given, or when one of them is something
+    else than a plain file; HostError when the folder is none. A folder that is not there yet is the caller's to make.
+    """
+    if output.parent.exists() and not output.parent.is_dir():
+        raise HostError(f"{output.parent} is not a folder.", hint="Choose another place with --output.")
+    for path in (output, checksum_path(output)):
+        if not os.path.lexists(path):
+            continue
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise UsageError(f"{path} is there and is not a plain file.", hint="Choose another place with --output.")
+        if not force:
+            raise UsageError(f"{path} is there already.", hint="Give --force to replace it.")
+
+
+def free_space(folder: Path) -> int:
+    """The bytes that this user may still write to the file system of `folder`."""
+    state = os.statvfs(folder)
+    return state.f_bavail * state.f_frsize
+
+
+def write_iso(
+    tree: Tree,
+    output: Path,
+    *,
+    progress: Progress,
+    force: bool = False,
+    free: Callable[[Path], int] = free_space,
+) -> Written:
+    """Write `tree` as an ISO image to `output`, with `OUTPUT.sha256` beside it; equal trees give equal bytes.
+
+    Both files come under their names only when they are complete, and nothing is left of a write that fails or is
+    interrupted. The older pair is untouched until then; its checksum goes first, so that a checksum that is there is
+    always that of the image beside it.
+
+    Raises UsageError (see `check_output`), MediumError when the tree cannot be laid out, TrustError naming every cached
+    file that is not what it was when it was fetched, HostError when space or permission lacks.
+    """
+    check_output(output, force=force)
+    layout = lay_out(tree)
+    with _as_host_error(output, layout.size):
+        _check_space(output.parent, layout.size, free)
+        with _part_of(output) as (image, part), _part_of(checksum_path(output)) as (sums, sums_part):
+            media = MediaSum(layout.size)
+            with (
+                progress.task(f"Writing {output.name}", layout.size) as advance,
+                Stream(image, media, advance) as stream,
+            ):
+                _pour(layout, tree.boot.bios, stream)
+            os.pwrite(image, media.field(), FIELD_OFFSET)
+            with progress.task(f"Summing {output.name}", layout.size) as advance:
+                sha256 = sha256_of(image, advance)
+            os.write(sums, _checksum_line(sha256, output.name))
+            os.fsync(image)
+            os.fsync(sums)
+            check_output(output, force=force)
+            _publish(part, output, sums_part)
+    return Written(output, layout.size, sha256, media.hexdigest())
+
+
+def _pour(layout: Layout, bios: str, stream: Stream) -> None:
+    """All bytes of the medium in their order; damaged files are looked for to the end, then refused together."""
+    stream.put(layout.head)
+    damaged = []
+    for extent in layout.extents:
+        stream.zeros_to(extent.offset)
+        finding = _pour_bios(extent, stream) if extent.path == bios else _pour_file(extent, stream)
+        if finding:
+            damaged.append(f"{extent.path}: {finding}")
+    if damaged:
+        raise TrustError(
+            "Files in the cache are not what they were when they were fetched.",
+            details=damaged,
+            hint="Remove them and run the build again: they are fetched again. The disk may be failing.",
+        )
+    stream.zeros_to(layout.size - len(layout.tail))
+    stream.put(layout.tail)
+
+
+def _pour_file(extent: Extent, stream: Stream) -> str:
+    if isinstance(extent.content, Cached):
+        return copy_cached(extent.content, stream)
+    stream.put(extent.content.data)
+    return ""
+
+
+def _pour_bios(extent: Extent, stream: Stream) -> str:
+    content = extent.content
+    data, finding = read_cached(content) if isinstance(content, Cached) else (content.data, "")
+    stream.put(with_boot_info(data, block=extent.offset // BLOCK))
+    return finding
+
+
+def _checksum_line(sha256: str, name: str) -> bytes:
+    """One line as sha256sum writes it; a name that would break the line is escaped as it does."""
+    escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    return os.fsencode(f"{'' if escaped == name else chr(92)}{sha256}  {escaped}\n")
+
+
+def _check_space(folder: Path, size: int, free: Callable[[Path], int]) -> None:
+    there = free(folder)
+    if there < size:
+        raise HostError(
+            f"The image needs {_megabytes(size)}; {folder} has {_megabytes(there)} free.",
+            hint="Free some space, or write to another place with --output.",
+        )
+
+
+@contextmanager
+def _as_host_error(output: Path, size: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        hint = "Choose another place with --output."
+        if error.errno in _FULL:
+            hint = f"The image needs {_megabytes(size)}. Free some space, or write to another place with --output."
+        raise HostError(f"{output} cannot be written: {error.strerror}.", hint=hint) from error
+
+
+@contextmanager
+def _part_of(final: Path) -> Iterator[tuple[int, Path]]:
+    """A new file beside `final`, open and locked; it is removed again when the work fails.
+
+    Its name is always the same, so that what a killed build leaves is overwritten by the next one. The lock keeps two
+    builds from writing into one.
+    """
+    path = final.with_name(f".{final.name}.part")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    try:
+        _lock(descriptor, path, final)
+        try:
+            os.ftruncate(descriptor, 0)
+            yield descriptor, path
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path, final: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Between the open and the lock the other build may have given the file its final name.
+        ours = path.exists() and os.path.samestat(path.stat(), os.fstat(descriptor))
+    except BlockingIOError:
+        ours = False
+    if not ours:
+        raise HostError(f"Another build is writing {final}.", hint="Wait until it is done, or choose another --output.")
+
+
+def _publish(part: Path, output: Path, sums_part: Path) -> None:
+    sums = checksum_path(output)
+    sums.unlink(missing_ok=True)
+    part.rename(output)
+    try:
+        sums_part.rename(sums)
+        _sync_folder(output.parent)
+    except BaseException:
+        output.unlink(missing_ok=True)
+        sums.unlink(missing_ok=True)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"

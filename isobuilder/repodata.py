@@ -1,0 +1,153 @@
+"""The repodata of a medium, written from the metadata of the repositories that its packages come from.
+
+No package is read for it: what upstream says of a package, which the lock verified, is written again by createrepo_c's
+own writer, for another place and a fixed time. A test compares the result with createrepo_c over the packages.
+"""
+
+import gzip
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from isobuilder import rpmmd
+from isobuilder.errors import MediumError, TrustError
+from isobuilder.lock import Package
+
+
+def write_repodata(
+    packages: Sequence[Package],
+    metadata: Mapping[str, Mapping[str, Path]],
+    comps: bytes | None,
+    *,
+    epoch: int,
+) -> dict[str, bytes]:
+    """The files of repodata/ by their path on the medium, for one repository at its root: the same for the same input.
+
+    `packages` are those that lie on the medium, at their `path`; `metadata` has the files of each repository, by its id
+    and then by kind (primary, filelists, and as they are there other and modules). `comps` is a plain comps.xml. All
+    times are `epoch`, except those that packages were built at. What upstream's other leaves out is left out.
+
+    Raises TrustError when the metadata does not have a package as it was locked, MediumError when two packages would
+    lie at one path, HostError without createrepo_c.
+    """
+    _check_paths(packages)
+    entries: list[Any] = []
+    modules: list[bytes] = []
+    for repository, files in sorted(metadata.items()):
+        wanted = {package.file.sha256: package for package in packages if package.repository == repository}
+        if wanted:
+            entries += _entries(repository, wanted, files, epoch)
+        if "modules" in files:
+            modules.append(rpmmd.unpack(files["modules"].read_bytes(), "modules", f"repository {repository}"))
+    if strangers := {package.repository for package in packages} - metadata.keys():
+        raise MediumError(f"no metadata of these repositories is at hand: {', '.join(sorted(strangers))}")
+    entries.sort(key=lambda entry: (entry.nevra(), entry.pkgId))
+    with tempfile.TemporaryDirectory() as folder:
+        return _Writer(Path(folder), epoch).write(entries, comps, modules)
+
+
+def _check_paths(packages: Sequence[Package]) -> None:
+    paths: dict[str, Package] = {}
+    for package in packages:
+        if (other := paths.setdefault(package.path, package)).file.sha256 != package.file.sha256:
+            raise MediumError(
+                f"two packages would lie at {package.path}",
+                details=[f"{one.nevra} of repository {one.repository}: {one.file.url}" for one in (other, package)],
+                hint="Leave one of the repositories out, or give one of them priority.",
+            )
+
+
+def _entries(repository: str, wanted: Mapping[str, Package], files: Mapping[str, Path], epoch: int) -> list[Any]:
+    """What upstream says of the wanted packages, as createrepo_c's objects."""
+    module = rpmmd.createrepo_c()
+    found: dict[str, Any] = {}
+
+    def keep(entry: Any) -> None:
+        if entry.pkgId in wanted:
+            found[entry.pkgId] = entry
+
+    def known(sha256: str, _name: str, _arch: str) -> Any | None:
+        return found.get(sha256)
+
+    for kind in ("primary", "filelists", "other"):
+        if kind in files:
+            rpmmd.check_xml(files[kind], kind)
+    try:
+        module.xml_parse_primary(os.fspath(files["primary"]), None, keep, None, False)  # noqa: FBT003 - no keywords
+        # Only what `known` gives back is filled in; the rest of a file of gigabytes passes by.
+        module.xml_parse_filelists(os.fspath(files["filelists"]), known)
+        if "other" in files:
+            module.xml_parse_other(os.fspath(files["other"]), known)
+    except module.CreaterepoCError as error:
+        raise TrustError(f"repository {repository}: its metadata is not as it should be: {error}") from error
+    for sha256, package in wanted.items():
+        _place(found.get(sha256), package, epoch)
+    return [found[sha256] for sha256 in wanted]
+
+
+def _place(entry: Any, package: Package, epoch: int) -> None:
+    """Make `entry` speak of `package` on the medium."""
+    if entry is None or entry.nevra() != package.nevra or entry.size_package != package.file.size:
+        raise TrustError(
+            f"repository {package.repository}: the metadata does not have {package.nevra} as it was locked"
+        )
+    entry.location_href = package.path
+    entry.location_base = None
+    entry.time_file = epoch
+
+
+class _Writer:
+    """Writes repodata files into a folder and gives their bytes back. Every installer since CentOS 6 reads gzip."""
+
+    def __init__(self, folder: Path, epoch: int) -> None:
+        self._module = rpmmd.createrepo_c()
+        self._folder = folder
+        self._epoch = epoch
+        self._repomd = self._module.Repomd()
+        self._files: dict[str, bytes] = {}
+
+    def write(self, entries: Sequence[Any], comps: bytes | None, modules: Sequence[bytes]) -> dict[str, bytes]:
+        writers = {
+            "primary": self._module.PrimaryXmlFile,
+            "filelists": self._module.FilelistsXmlFile,
+            "other": self._module.OtherXmlFile,
+        }
+        for kind, writer in writers.items():
+            self._packages(kind, writer, entries)
+        if comps is not None:
+            # CentOS publishes both, and each has its readers.
+            self._record("group", "comps.xml", comps)
+            self._record("group_gz", "comps.xml.gz", gzip.compress(comps, mtime=0))
+        if modules:
+            self._record("modules", "modules.yaml.gz", gzip.compress(_joined(modules), mtime=0))
+        self._repomd.set_revision(str(self._epoch))
+        return {"repodata/repomd.xml": self._repomd.xml_dump().encode(), **self._files}
+
+    def _packages(self, kind: str, writer: Any, entries: Sequence[Any]) -> None:
+        path = self._folder / f"{kind}.xml.gz"
+        document = writer(os.fspath(path), self._module.GZ_COMPRESSION)
+        document.set_num_of_pkgs(len(entries))
+        for entry in entries:
+            document.add_pkg(entry)
+        document.close()
+        self._add(kind, path)
+
+    def _record(self, kind: str, name: str, data: bytes) -> None:
+        path = self._folder / name
+        path.write_bytes(data)
+        self._add(kind, path)
+
+    def _add(self, kind: str, path: Path) -> None:
+        record = self._module.RepomdRecord(kind, os.fspath(path))
+        record.fill(self._module.SHA256)
+        record.rename_file()
+        record.timestamp = self._epoch
+        self._repomd.set_record(record)
+        self._files[record.location_href] = Path(record.location_real).read_bytes()
+
+
+def _joined(modules: Sequence[bytes]) -> bytes:
+    """Several streams of YAML documents as one."""
+    return b"".join((b"" if text.startswith(b"---") else b"---\n") + text.rstrip(b"\n") + b"\n" for text in modules)

@@ -1,0 +1,173 @@
+"""Which packages a medium must hold, and why: each role's request resolved from an empty system by libsolv.
+
+The rules are those of the installer's dnf, which a test compares. What packages are called and where they lie is the
+pool's knowledge, what a role asks for the selection's; nothing is fetched here.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import solv
+
+from isobuilder.comps import merge_comps, parse_comps
+from isobuilder.errors import ResolveError
+from isobuilder.lock import Package
+from isobuilder.pool import PackagePool, Source
+from isobuilder.selection import Ask, RoleRequest, Selection, select
+
+__all__ = ["Resolution", "RoleRequest", "Source", "resolve"]
+
+# As dnf sets libsolv.
+_FLAGS = (
+    solv.Solver.SOLVER_FLAG_BEST_OBEY_POLICY,
+    solv.Solver.SOLVER_FLAG_KEEP_ORPHANS,
+    solv.Solver.SOLVER_FLAG_YUM_OBSOLETES,
+)
+_WEAK_RELATIONS = MappingProxyType(
+    {
+        solv.Solver.SOLVER_REASON_RECOMMENDED: "recommended by",
+        solv.Solver.SOLVER_REASON_SUPPLEMENTED: "supplements",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """The packages of a medium, sorted by NEVRA, and notes that a user should read."""
+
+    packages: tuple[Package, ...]
+    notes: tuple[str, ...]
+
+
+def resolve(
+    sources: Sequence[Source],
+    roles: Sequence[RoleRequest],
+    *,
+    arch: str,
+    always: Sequence[str],
+    extra: Sequence[str],
+) -> Resolution:
+    """The packages that `roles` need from `sources`, each role resolved alone from an empty system of `arch`.
+
+    `always` are the names that the installer adds to every role. `extra` are packages that boot code is taken out of:
+    they are in the result without what they require, and without roles unless a role needs them too. Where two roles
+    need different versions of a package, both are in the result.
+
+    Raises ResolveError with every unknown name of every role and its line, or with libsolv's account of what does not
+    fit together. Raises TrustError where the metadata cannot be relied on.
+    """
+    paths = {wanted.text for role in roles for wanted in role.request.packages if wanted.text.startswith("/")}
+    pool = PackagePool(sources, arch=arch, paths=paths)
+    published = [source.files["group"].read_bytes() for source in sources if "group" in source.files]
+    comps = parse_comps(merge_comps(published))
+    selections = [select(pool, comps, role, always) for role in roles]
+    extras = {name: pool.best(name) for name in extra}
+    _refuse(
+        "packages or groups are asked for that no repository has",
+        [
+            *(mistake for selection in selections for mistake in selection.mistakes),
+            *(f"boot code: no package is called {name!r}" for name, found in extras.items() if found is None),
+        ],
+        hint="Correct the names, or add the repository that has them.",
+    )
+    chosen: dict[int, dict[str, str]] = {found.id: {} for found in extras.values() if found}
+    problems: list[str] = []
+    for selection in selections:
+        for solvable, reason in _solve(pool, selection, problems):
+            chosen.setdefault(solvable.id, {})[selection.role.role] = reason
+    _refuse(
+        "what the kickstarts ask for does not fit together",
+        problems,
+        hint="Leave out what conflicts, with -NAME in %packages, or add the repository that has what is missing.",
+    )
+    packages = [_package(pool, number, reasons) for number, reasons in chosen.items()]
+    notes = dict.fromkeys(
+        [
+            *(
+                f"repository {source.id}: its module streams are taken as plain packages"
+                for source in sources
+                if "modules" in source.files
+            ),
+            *(note for selection in selections for note in selection.notes),
+        ]
+    )
+    return Resolution(tuple(sorted(packages, key=lambda package: (package.nevra, package.repository))), tuple(notes))
+
+
+def _refuse(message: str, mistakes: Sequence[str], *, hint: str) -> None:
+    if mistakes:
+        raise ResolveError(message, details=dict.fromkeys(mistakes), hint=hint)
+
+
+def _solve(pool: PackagePool, selection: Selection, problems: list[str]) -> Iterator[tuple[Any, str]]:
+    """What the role needs, each with the reason; or nothing, and the reasons why not added to `problems`."""
+    pool.leave_out(selection.left_out)
+    solver = pool.solv.Solver()
+    for flag in _FLAGS:
+        solver.set_flag(flag, 1)
+    solver.set_flag(solv.Solver.SOLVER_FLAG_IGNORE_RECOMMENDED, int(not selection.role.request.weak))
+    found = solver.solve([_job(pool, ask) for ask in selection.asks])
+    problems.extend(line for problem in found for line in _account(problem, selection))
+    if found:
+        return
+    asked = {candidate.id: ask.reason for ask in reversed(selection.asks) for candidate in ask.candidates}
+    for solvable in solver.transaction().newsolvables():
+        yield solvable, asked.get(solvable.id) or _reason(solver, solvable)
+
+
+def _job(pool: PackagePool, ask: Ask) -> Any:
+    """Install one of the candidates, and only the best version of it: a newer one that does not fit is a problem."""
+    if ask.beside:
+        condition = pool.solv.Dep(ask.word).Rel(solv.REL_COND, pool.solv.Dep(ask.beside))
+        return pool.solv.Job(solv.Job.SOLVER_INSTALL | solv.Job.SOLVER_SOLVABLE_PROVIDES, condition.id)
+    one_of = pool.solv.towhatprovides([candidate.id for candidate in ask.candidates])
+    how = (
+        solv.Job.SOLVER_INSTALL | solv.Job.SOLVER_SOLVABLE_ONE_OF | solv.Job.SOLVER_FORCEBEST | solv.Job.SOLVER_SETARCH
+    )
+    return pool.solv.Job(how, one_of)
+
+
+def _reason(solver: Any, solvable: Any) -> str:
+    """Why libsolv took a package that nobody asked for: the first that needed it."""
+    _, rule = solver.describe_decision(solvable)
+    for info in rule.allinfos() if rule else ():
+        if info.type == solv.Solver.SOLVER_RULE_PKG_REQUIRES and info.solvable:
+            return f"required by {info.solvable.name}"
+    for why, other, _ in solver.describe_weakdep_decision(solvable):
+        if other and why in _WEAK_RELATIONS:
+            return f"{_WEAK_RELATIONS[why]} {other.name}"
+    return "what else is chosen needs it"
+
+
+def _account(problem: Any, selection: Selection) -> Iterator[str]:
+    """libsolv's account of a problem, a line for each fact in it, and then the places that asked for what is in it."""
+    yield f"role {selection.role.role}: {problem}"
+    for info in (rule.info() for rule in problem.findallproblemrules()):
+        excluded = info.type == solv.Solver.SOLVER_RULE_PKG_NOT_INSTALLABLE and selection.left_out.get(info.solvable.id)
+        if excluded:
+            yield f"  {info.solvable} is left out by -{excluded.text} at {selection.role.where(excluded.line)}"
+        elif (text := info.problemstr()) != str(problem):
+            yield f"  {text}"
+    for number in _jobs_in(problem):
+        ask = selection.asks[number]
+        yield f"  {ask.word}: {ask.reason}" + ("" if ask.where in ask.reason else f", at {ask.where}")
+
+
+def _jobs_in(problem: Any) -> list[int]:
+    """The jobs that libsolv would have us drop, by number."""
+    elements = (element for solution in problem.solutions() for element in solution.elements())
+    return sorted({element.jobidx for element in elements if element.type == solv.Solver.SOLVER_SOLUTION_JOB})
+
+
+def _package(pool: PackagePool, number: int, reasons: Mapping[str, str]) -> Package:
+    solvable = pool.solv.id2solvable(number)
+    evr = solvable.evr if ":" in solvable.evr else f"0:{solvable.evr}"
+    return Package(
+        nevra=f"{solvable.name}-{evr}.{solvable.arch}",
+        repository=solvable.repo.name,
+        file=pool.file(solvable),
+        roles=tuple(reasons),
+        reasons=tuple(reasons.values()),
+    )

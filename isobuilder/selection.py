@@ -1,0 +1,159 @@
+"""What a role asks for: the words and groups of its kickstart, looked up in repositories and comps.
+
+How it fits together is libsolv's business, in resolve.py. The rules here are those of the installer's dnf.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from isobuilder.comps import Comps, Environment, Group
+from isobuilder.kickstart import PackageRequest, Wanted, WantedGroup
+from isobuilder.pool import PackagePool
+from isobuilder.schema import did_you_mean
+
+INSTALLER = "added by the installer"
+
+
+@dataclass(frozen=True)
+class RoleRequest:
+    """What one role asks for; `path` is its kickstart's, for messages."""
+
+    role: str
+    request: PackageRequest
+    path: str
+
+    def where(self, line: int) -> str:
+        """A place in the kickstart, for a message. What the installer adds by itself has line 0."""
+        return f"{self.path}:{line}" if line else f"{self.path} ({INSTALLER})"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One package that has to be installed: any of `candidates`, libsolv's solvables; `word` is what it was asked by.
+
+    With `beside`, it is only wanted where the package of that name is installed.
+    """
+
+    word: str
+    reason: str
+    where: str
+    candidates: tuple[Any, ...]
+    beside: str = ""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """All that a role asks for; `mistakes` and `notes` are for people to read.
+
+    `left_out` are the packages it rules out, by libsolv's number, and the line that does so.
+    """
+
+    role: RoleRequest
+    asks: tuple[Ask, ...]
+    left_out: Mapping[int, Wanted]
+    mistakes: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def select(pool: PackagePool, comps: Comps, role: RoleRequest, always: Sequence[str]) -> Selection:
+    """Look up all that `role` asks for; `always` are the names that the installer adds to every role.
+
+    Mistakes are names that nothing is called by; a member of a group that no repository has is a note, as with dnf.
+    """
+    return _Selector(pool, comps, role).select(always)
+
+
+@dataclass
+class _Selector:
+    pool: PackagePool
+    comps: Comps
+    role: RoleRequest
+    mistakes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        excluded = self.role.request.excluded_packages
+        self.excluded_by = {
+            solvable.id: wanted for wanted in reversed(excluded) for solvable in self.pool.called(wanted.text)
+        }
+
+    def select(self, always: Sequence[str]) -> Selection:
+        asks = (*self._named(), *self._grouped(), *self._always(always))
+        return Selection(self.role, asks, self.excluded_by, tuple(self.mistakes), tuple(self.notes))
+
+    def _named(self) -> Iterator[Ask]:
+        for wanted in self.role.request.packages:
+            where = self.role.where(wanted.line)
+            yield from self._ask(wanted.text, f"named at {where}", where)
+
+    def _always(self, names: Iterable[str]) -> Iterator[Ask]:
+        for name in names:
+            yield from self._ask(name, INSTALLER, self.role.where(0))
+
+    def _ask(self, word: str, reason: str, where: str) -> Iterator[Ask]:
+        found = self.pool.named(word)
+        if not found:
+            self.mistakes.append(f"{where}: {self._unknown(word)}")
+        for candidates in found:
+            left = self._without_excluded(candidates)
+            if left:
+                yield Ask(word, reason, where, left)
+            elif len(found) == 1:
+                exclusion = self.excluded_by[candidates[0].id]
+                self.mistakes.append(f"{where}: {word} is left out again by -{exclusion.text} in line {exclusion.line}")
+
+    def _grouped(self) -> Iterator[Ask]:
+        skipped = {group.id for group in self.role.request.excluded_groups}
+        environment = self.role.request.environment
+        wanted = [*self.role.request.groups, *([environment] if environment else [])]
+        for line in wanted:
+            where = self.role.where(line.line)
+            for group in self._groups(line, where):
+                if group.id not in skipped:
+                    yield from self._members(group, line.depth, where)
+
+    def _groups(self, wanted: WantedGroup, where: str) -> Iterator[Group]:
+        """The groups that one line of the kickstart stands for: one, or those of an environment."""
+        if ":" in wanted.id:
+            self.mistakes.append(f"{where}: @{wanted.id}: streams of modules are not supported yet")
+            return
+        if wanted is not self.role.request.environment and (group := self.comps.group(wanted.id)):
+            yield group
+        elif environment := self.comps.environment(wanted.id):
+            yield from self._of_environment(environment, wanted.depth)
+        elif wanted is self.role.request.environment:
+            known = did_you_mean(wanted.id, self.comps.environments)
+            self.mistakes.append(f"{where}: there is no environment @^{wanted.id}{known}")
+        else:
+            self.mistakes.append(f"{where}: there is no group @{wanted.id}{did_you_mean(wanted.id, self.comps.groups)}")
+
+    def _of_environment(self, environment: Environment, depth: str) -> Iterator[Group]:
+        for name in (*environment.groups, *(environment.options if depth == "optional" else ())):
+            if group := self.comps.groups.get(name):
+                yield group
+            else:
+                self.notes.append(f"environment {environment.id}: no repository has its group {name}")
+
+    def _members(self, group: Group, depth: str, where: str) -> Iterator[Ask]:
+        missing = []
+        for member in group.wanted(depth):
+            name = f"{member.name}.{self.pool.arch}" if member.native else member.name
+            candidates = self.pool.member(name)
+            if not candidates:
+                missing.append(name)
+            elif left := self._without_excluded(candidates):
+                reason = f"group {group.id}" + (f", beside {member.requires}" if member.requires else "")
+                yield Ask(name, reason, where, left, member.requires)
+        if missing:
+            self.notes.append(f"group {group.id}: no repository has its members {', '.join(missing)}")
+
+    def _without_excluded(self, candidates: Iterable[Any]) -> tuple[Any, ...]:
+        return tuple(candidate for candidate in candidates if candidate.id not in self.excluded_by)
+
+    def _unknown(self, word: str) -> str:
+        if word.startswith("/"):
+            return f"no package has the file {word}"
+        near = did_you_mean(word, self.pool.names())
+        # A list of every package there is would be no help.
+        return f"no package is called {word!r}{near if near.startswith('; did') else ''}"

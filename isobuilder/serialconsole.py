@@ -1,0 +1,68 @@
+"""What a machine says on its serial line: a log on disk, and plain text to look for patterns in."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+# A guest may talk without end; the log and what is searched are bounded.
+LOG_LIMIT = 64 << 20
+WINDOW = 1 << 18
+
+_ESCAPES = re.compile(
+    rb"\x1b\[[0-9;?]*[ -/]*[@-~]"  # control sequences: colours, places
+    rb"|\x1b[()][0-9A-Za-z]"  # character sets
+    rb"|\x1b[=>78cDEHMNOZ]"
+    rb"|[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]|\r"
+)
+_LONGEST_ESCAPE = 32
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was found: which of the patterns (its index), and the match."""
+
+    index: int
+    match: re.Match[str]
+
+
+class SerialConsole:
+    """Takes bytes as they come; `text` is what they say without colours and cursor movements."""
+
+    def __init__(self, log: BinaryIO) -> None:
+        self._log = log
+        self._logged = 0
+        self._pending = b""
+        self._text = ""
+        self._position = 0
+
+    @property
+    def text(self) -> str:
+        """The last that was said, at most WINDOW characters."""
+        return self._text
+
+    def feed(self, data: bytes) -> None:
+        if self._logged < LOG_LIMIT:
+            self._logged += self._log.write(data[: LOG_LIMIT - self._logged])
+            self._log.flush()
+        data = _ESCAPES.sub(b"", self._pending + data)
+        # An escape whose end has not come yet waits for it.
+        start = data.rfind(b"\x1b")
+        complete = start < 0 or len(data) - start > _LONGEST_ESCAPE
+        data, self._pending = (data, b"") if complete else (data[:start], data[start:])
+        self._text += data.decode("utf-8", errors="replace")
+        surplus = max(0, len(self._text) - WINDOW)
+        self._text = self._text[surplus:]
+        self._position = max(0, self._position - surplus)
+
+    def find(self, patterns: Sequence[re.Pattern[str]]) -> Heard | None:
+        """The earliest match of any pattern in what was not matched before; what lies before it counts as read."""
+        found = [
+            Heard(index, match)
+            for index, pattern in enumerate(patterns)
+            if (match := pattern.search(self._text, self._position))
+        ]
+        heard = min(found, key=lambda one: one.match.start(), default=None)
+        if heard:
+            self._position = heard.match.end()
+        return heard

@@ -1,0 +1,369 @@
+"""A machine in QEMU: firmware, the medium as a CD or a USB stick, its screen, keyboard and serial line.
+
+It boots and reports; what a boot should show is the business of `bootcheck`. x86_64 only.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import re
+import select
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal, Self
+
+from qemu.qmp import QMPClient, QMPError
+
+from isobuilder import guestcode
+from isobuilder.errors import BootError, HostError
+from isobuilder.serialconsole import Heard, SerialConsole
+
+Accelerator = Literal["kvm", "tcg"]
+Firmware = Literal["bios", "uefi"]
+Medium = Literal["cdrom", "usb"]
+
+QEMU = "qemu-system-x86_64"
+# UEFI for QEMU as distributions ship it, code and variables: Debian, Ubuntu; Fedora, CentOS; Arch.
+OVMF = (
+    (Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd")),
+    (Path("/usr/share/OVMF/OVMF_CODE.fd"), Path("/usr/share/OVMF/OVMF_VARS.fd")),
+    (Path("/usr/share/edk2/ovmf/OVMF_CODE.fd"), Path("/usr/share/edk2/ovmf/OVMF_VARS.fd")),
+    (Path("/usr/share/edk2/x64/OVMF_CODE.4m.fd"), Path("/usr/share/edk2/x64/OVMF_VARS.4m.fd")),
+)
+KVM_DEVICE = Path("/dev/kvm")
+PROBE_SECONDS = 10.0
+# The base name of the serial line's pipes, and their size: what an unprivileged process may have at most.
+SERIAL_PIPE = "serial"
+PIPE_SIZE = 1 << 20
+# Firmware and loaders poll the keyboard: a key lasts so many milliseconds, and the next comes so many seconds later.
+KEY_MILLISECONDS = 80
+KEY_PAUSE = 0.2
+QMP_SECONDS = 30.0
+END_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A kind of machine. `serial_port` is the number of the port that is listened to (0 is COM1, ttyS0)."""
+
+    firmware: Firmware
+    medium: Medium
+    memory_mib: int = 1024
+    cpus: int = 2
+    serial_port: int = 0
+
+
+@dataclass(frozen=True)
+class RawDisk:
+    """A disk with these bytes at its start."""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
+class FatDisk:
+    """A disk with one FAT partition that holds `files`: paths like EFI/centos/shimx64.efi."""
+
+    files: dict[str, bytes]
+
+
+Disk = RawDisk | FatDisk
+
+
+class VirtualMachine:
+    """One machine that boots `iso`, and beside it a scratch `disk` when there is one.
+
+    A context: inside it the machine runs, after it QEMU has ended and its temporary folder is gone. QEMU also ends when
+    this process is killed. Everything that comes over the serial line goes to the file `console_log`. Raises HostError
+    when a tool is missing or QEMU does not start.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        iso: Path,
+        *,
+        accelerator: Accelerator,
+        console_log: Path,
+        disk: Disk | None = None,
+        ovmf: Sequence[tuple[Path, Path]] = OVMF,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._machine = machine
+        self._iso = iso
+        self._accelerator: Accelerator = accelerator
+        self._console_log = console_log
+        self._disk = disk
+        self._ovmf = ovmf
+        self._clock = clock
+        self._hung_up = False
+        self._ending = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as ending:
+            self._start(ending)
+            self._ending = ending.pop_all()
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        self._ending.close()
+
+    @property
+    def seconds(self) -> float:
+        """Since the machine was switched on."""
+        return self._clock() - self._switched_on
+
+    @property
+    def text(self) -> str:
+        """The last that the serial line said, without colours and cursor movements."""
+        return self._console.text
+
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        """Whether QEMU is gone: the guest switched itself off, or asked for a reset."""
+        return self._hung_up or self._process.poll() is not None
+
+    def expect(self, patterns: Sequence[re.Pattern[str]], timeout: float) -> Heard | None:
+        """Wait until the serial line shows one of `patterns`; None when `timeout` seconds pass or the machine ends."""
+        deadline = self._clock() + timeout
+        while True:
+            if heard := self._console.find(patterns):
+                return heard
+            if not self._listen(deadline - self._clock()):
+                return None
+
+    def keys(self, *names: str) -> None:
+        """Press keys one after the other, by QEMU's names for them: "down", "ret", "a"."""
+        for name in names:
+            self._execute("send-key", {"keys": [{"type": "qcode", "data": name}], "hold-time": KEY_MILLISECONDS})
+            self.rest(KEY_PAUSE)
+
+    def type(self, text: str) -> None:
+        """Send `text` over the serial line."""
+        os.write(self._serial_in, text.encode())
+
+    def rest(self, seconds: float) -> None:
+        """Let the machine run on for so long, and listen."""
+        deadline = self._clock() + seconds
+        while self._listen(deadline - self._clock()):
+            pass
+
+    def screenshot(self, path: Path) -> None:
+        """What the screen shows, as a PNG at `path`."""
+        self._execute("screendump", {"filename": str(path.absolute()), "format": "png"})
+
+    def _start(self, ending: contextlib.ExitStack) -> None:
+        for tool, package in ((QEMU, "qemu-system-x86"), ("setpriv", "util-linux")):
+            _require(tool, package)
+        scratch = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="isobuilder-vm-")))
+        log = ending.enter_context(_log_file(self._console_log))
+        stderr = ending.enter_context((scratch / "stderr").open("w+b"))
+        self._console = SerialConsole(log)
+        self._serial_out = _serial_pipes(scratch, ending)
+        control, far_control = _socket_pair(ending)
+        command = [
+            *_command(self._machine, self._iso, self._accelerator),
+            *(_uefi_arguments(self._ovmf, scratch) if self._machine.firmware == "uefi" else ()),
+            *_disk_arguments(self._disk, scratch),
+            *_lines_out(scratch / SERIAL_PIPE, far_control, self._machine.serial_port),
+        ]
+        self._process = _spawn(command, far_control, stderr)
+        ending.callback(_end, self._process)
+        far_control.close()
+        self._runner = ending.enter_context(asyncio.Runner())
+        self._control = QMPClient("isobuilder")
+        self._connect(control, ending, stderr)
+        self._serial_in = os.open(scratch / f"{SERIAL_PIPE}.in", os.O_WRONLY | os.O_NONBLOCK)
+        ending.callback(os.close, self._serial_in)
+        self._switched_on = self._clock()
+        self._execute("cont", {})
+
+    def _connect(self, control: socket.socket, ending: contextlib.ExitStack, stderr: BinaryIO) -> None:
+        try:
+            self._runner.run(asyncio.wait_for(self._control.connect(control), QMP_SECONDS))
+        except (QMPError, OSError, EOFError, TimeoutError) as error:
+            _end(self._process)
+            stderr.seek(0)
+            words = stderr.read(10_000).decode(errors="replace").strip().splitlines()
+            raise HostError(f"{QEMU} does not start", details=words or [str(error)]) from error
+        ending.callback(self._disconnect)
+
+    def _disconnect(self) -> None:
+        # QEMU may be gone already; then there is nobody to take leave of.
+        with contextlib.suppress(QMPError, OSError, EOFError, TimeoutError):
+            self._runner.run(asyncio.wait_for(self._control.disconnect(), END_SECONDS))
+
+    def _execute(self, command: str, arguments: dict[str, object]) -> None:
+        try:
+            self._runner.run(asyncio.wait_for(self._control.execute(command, arguments), QMP_SECONDS))
+        except (QMPError, OSError, EOFError, TimeoutError) as error:
+            raise BootError(f"the machine does not answer {command}: {type(error).__name__} {error}") from error
+
+    def _listen(self, seconds: float) -> bool:
+        """Take what the serial line says within `seconds`; False when nothing came, or never will."""
+        if seconds <= 0:
+            return False
+        ready, _, _ = select.select([self._serial_out], [], [], seconds)
+        if not ready:
+            return False
+        data = os.read(self._serial_out, 1 << 16)
+        self._console.feed(data)
+        self._hung_up = not data
+        return bool(data)
+
+
+def accelerator(
+    *,
+    device: Path = KVM_DEVICE,
+    runs: Callable[[Accelerator, float], bool] | None = None,
+    seconds: float = PROBE_SECONDS,
+) -> Accelerator:
+    """KVM when it really runs a guest within `seconds`, else QEMU's translator.
+
+    That /dev/kvm opens proves nothing: nested or paravirtual KVM may emulate a guest instruction by instruction.
+    """
+    probe = runs or runs_a_guest
+    return "kvm" if device.exists() and probe("kvm", seconds) else "tcg"
+
+
+def runs_a_guest(accelerator: Accelerator, seconds: float) -> bool:
+    """Boot a program that counts to 100 million; whether it came to its end within `seconds`."""
+    _require(QEMU, "qemu-system-x86")
+    with tempfile.TemporaryDirectory(prefix="isobuilder-probe-") as folder:
+        disk = Path(folder) / "disk"
+        disk.write_bytes(guestcode.probe_disk())
+        command = [QEMU, *_processor(accelerator), "-machine", "q35", "-m", "64", "-nodefaults", "-display", "none"]
+        command += ["-device", f"isa-debug-exit,iobase={guestcode.DEBUG_EXIT_PORT},iosize=1"]
+        command += [*_blockdev("disk", disk, read_only=True), "-device", "virtio-blk-pci,drive=disk,bootindex=0"]
+        try:
+            finished = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return False
+    return finished.returncode == guestcode.PROBE_STATUS
+
+
+def _command(machine: Machine, iso: Path, accelerator: Accelerator) -> list[str]:
+    return [
+        *("setpriv", "--pdeathsig", "KILL", QEMU, "-S", "-no-reboot"),
+        *_processor(accelerator),
+        *("-machine", "q35", "-m", str(machine.memory_mib), "-smp", str(machine.cpus)),
+        *("-nodefaults", "-no-user-config", "-display", "none", "-vga", "std", "-device", "virtio-rng-pci"),
+        *_blockdev("medium", iso, read_only=True),
+        *_medium_devices(machine.medium),
+    ]
+
+
+def _uefi_arguments(ovmf: Sequence[tuple[Path, Path]], scratch: Path) -> list[str]:
+    for code, variables in ovmf:
+        if code.exists() and variables.exists():
+            shutil.copyfile(variables, scratch / "variables")
+            nodes = [*_blockdev("code", code, read_only=True), *_blockdev("variables", scratch / "variables")]
+            return [*nodes, "-machine", "pflash0=code,pflash1=variables"]
+    raise HostError(
+        "there is no UEFI firmware for QEMU on this machine",
+        details=[f"{code}: not there" for code, _ in ovmf],
+        hint="On Debian and Ubuntu: apt install ovmf",
+    )
+
+
+def _processor(accelerator: Accelerator) -> list[str]:
+    return ["-accel", "kvm" if accelerator == "kvm" else "tcg,thread=multi", "-cpu", "max"]
+
+
+def _medium_devices(medium: Medium) -> list[str]:
+    if medium == "usb":
+        return ["-device", "qemu-xhci", "-device", "usb-storage,drive=medium,bootindex=0"]
+    return ["-device", "ide-cd,bus=ide.0,drive=medium,bootindex=0"]
+
+
+def _disk_arguments(disk: Disk | None, scratch: Path) -> list[str]:
+    if disk is None:
+        return []
+    device = ["-device", "virtio-blk-pci,drive=disk,bootindex=1"]
+    if isinstance(disk, RawDisk):
+        (scratch / "disk").write_bytes(disk.data)
+        return [*_blockdev("disk", scratch / "disk"), *device]
+    for name, data in disk.files.items():
+        path = scratch / "disk" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    node = {"driver": "vvfat", "node-name": "disk", "dir": str(scratch / "disk"), "fat-type": 16, "read-only": True}
+    return ["-blockdev", json.dumps(node), *device]
+
+
+def _blockdev(name: str, path: Path, *, read_only: bool = False) -> list[str]:
+    file = {"driver": "file", "filename": str(path.absolute()), "read-only": read_only}
+    return ["-blockdev", json.dumps({"driver": "raw", "node-name": name, "read-only": read_only, "file": file})]
+
+
+def _lines_out(pipe: Path, control: socket.socket, port: int) -> list[str]:
+    """The serial line on a pair of pipes, and QMP on a socket that is connected before QEMU starts."""
+    return [
+        *("-serial", "null") * port,
+        *("-chardev", f"pipe,id=serial,path={str(pipe).replace(',', ',,')}", "-serial", "chardev:serial"),
+        *("-chardev", f"socket,id=control,fd={control.fileno()}", "-mon", "chardev=control,mode=control"),
+    ]
+
+
+def _serial_pipes(scratch: Path, ending: contextlib.ExitStack) -> int:
+    """Make the pipes that QEMU takes for a serial line; returns the end to read from.
+
+    No socket: QEMU writes single bytes, some 300 of which fill one, and a byte that finds no room is lost.
+    """
+    for direction in ("in", "out"):
+        os.mkfifo(scratch / f"{SERIAL_PIPE}.{direction}")
+    reading = os.open(scratch / f"{SERIAL_PIPE}.out", os.O_RDONLY | os.O_NONBLOCK)
+    ending.callback(os.close, reading)
+    fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+    return reading
+
+
+def _spawn(command: Sequence[str], control: socket.socket, stderr: BinaryIO) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=stderr,
+        pass_fds=[control.fileno()],
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    process.wait()
+
+
+def _log_file(path: Path) -> BinaryIO:
+    try:
+        return path.open("wb")
+    except OSError as error:
+        raise HostError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _socket_pair(ending: contextlib.ExitStack) -> tuple[socket.socket, socket.socket]:
+    near, far = socket.socketpair()
+    return ending.enter_context(near), ending.enter_context(far)
+
+
+def _require(tool: str, package: str) -> None:
+    if not shutil.which(tool):
+        raise HostError(f"{tool}: no such program", hint=f"On Debian and Ubuntu: apt install {package}")

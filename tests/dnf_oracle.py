@@ -1,0 +1,73 @@
+"""What dnf would install: the host's own dnf, asked through its API in a process of its own."""
+
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+_SCRIPT = """
+import json, os, sys, dnf
+asked = json.load(sys.stdin)
+os.makedirs(asked["root"], exist_ok=True)
+for scenario in asked["scenarios"]:
+    base = dnf.Base()
+    conf = base.conf
+    conf.installroot, conf.cachedir, conf.persistdir = asked["root"], asked["cache"], asked["root"] + "/persist"
+    conf.logdir, conf.reposdir, conf.varsdir, conf.pluginpath = asked["root"], [], [], []
+    conf.substitutions.update(arch=asked["arch"], basearch=asked["arch"], releasever="9")
+    conf.install_weak_deps, conf.best, conf.assumeno = scenario["weak"], True, True
+    for name, (folder, priority) in asked["repositories"].items():
+        base.repos.add_new_repo(name, conf, baseurl=["file://" + folder], priority=priority, gpgcheck=False)
+    base.fill_sack(load_system_repo=False)
+    base.read_comps(arch_filter=True)
+    answer = {"error": None, "packages": []}
+    try:
+        base.install_specs(scenario["install"], exclude=scenario["exclude"])
+        base.resolve()
+        answer["packages"] = sorted(
+            f"{p.name}-{p.epoch}:{p.version}-{p.release}.{p.arch}" for p in base.transaction.install_set)
+    except dnf.exceptions.Error as error:
+        answer["error"] = str(error)
+    print(json.dumps(answer), flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One thing to ask dnf to install, in the words of its command line."""
+
+    install: Sequence[str]
+    exclude: Sequence[str] = ()
+    weak: bool = True
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What dnf would install, as sorted NEVRA, or its error."""
+
+    packages: list[str]
+    error: str | None
+
+
+def ask_dnf(
+    repositories: Mapping[str, tuple[Path, int]], scenarios: Sequence[Scenario], scratch: Path, *, arch: str = "x86_64"
+) -> list[Answer]:
+    """The answer to each scenario; `repositories` gives a folder that has repodata/, and a priority, by id."""
+    asked = {
+        "root": str(scratch / "root"),
+        "cache": str(scratch / "cache"),
+        "arch": arch,
+        "repositories": {name: [str(folder), priority] for name, (folder, priority) in repositories.items()},
+        "scenarios": [asdict(scenario) for scenario in scenarios],
+    }
+    done = subprocess.run(
+        ["/usr/bin/python3", "-c", _SCRIPT],
+        check=False,
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return [Answer(**json.loads(line)) for line in done.stdout.splitlines()]

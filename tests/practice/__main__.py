@@ -1,0 +1,75 @@
+"""The practice mirror at the command line: python -m tests.practice --help."""
+
+import argparse
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from isobuilder.errors import IsobuilderError
+from tests.practice.making import Listener
+from tests.practice.mirror import ensure_mirror, write_demo
+from tests.practice.server import serve
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; gives the exit code."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        mirror = ensure_mirror(listener=_listener())
+        if parsed.command == "make":
+            print(mirror)
+            return 0
+        with serve(mirror, parsed.port) as base_url:
+            return _demo(parsed.folder, base_url, mirror) if parsed.command == "demo" else _wait(base_url)
+    except IsobuilderError as error:
+        print(f"error: {error.message}", *error.details, error.hint, sep="\n  ", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 7
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.practice", description="A small mirror of CentOS's shape.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("make", help="make the mirror when it is missing, and print its folder")
+    port = int(os.environ.get("PRACTICE_PORT", "0"))
+    for name, text in (
+        ("serve", "serve the mirror on loopback until interrupted"),
+        ("demo", "write the demo's definition into FOLDER and build its ISO there"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--port", type=int, default=port, help="0, or no PRACTICE_PORT, for a free one")
+        if name == "demo":
+            command.add_argument("folder", type=Path, metavar="FOLDER")
+    return parser
+
+
+def _demo(folder: Path, base_url: str, mirror: Path) -> int:
+    definition = write_demo(folder, base_url, mirror)
+    build = [sys.executable, "-m", "isobuilder", "build", str(definition), "--output-dir", str(folder), "--force"]
+    return subprocess.run(build, check=False).returncode
+
+
+def _wait(base_url: str) -> int:
+    print(base_url, flush=True)
+    threading.Event().wait()
+    return 0
+
+
+def _listener() -> Listener:
+    began = time.monotonic()
+
+    def listen(part: str) -> None:
+        print(f"practice mirror: {time.monotonic() - began:4.0f} s: {part}", file=sys.stderr, flush=True)
+
+    return listen
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,120 @@
+"""A mirror on loopback for tests: serves bytes from memory, with ranges, and misbehaves as told."""
+
+import re
+import ssl
+import threading
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass(frozen=True)
+class Fault:
+    """How one answer goes wrong.
+
+    `status` answers that instead; `cut` closes the connection after so many bytes of the body; `headers` are added to
+    the answer (a "Content-Length" or "Content-Range" replaces the true one, an empty one leaves it out); `whole`
+    ignores the Range; `hang` sends nothing until the server ends; `body` is sent instead of the file's.
+    """
+
+    status: int = 0
+    cut: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    whole: bool = False
+    hang: bool = False
+    body: bytes | None = None
+
+
+@dataclass
+class Mirror:
+    """Set `files` (path to bytes) and `faults` (path to what happens to the next answers, in turn); read `requests`."""
+
+    url: str
+    files: dict[str, bytes] = field(default_factory=dict)
+    faults: defaultdict[str, deque[Fault]] = field(default_factory=lambda: defaultdict(deque))
+    requests: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def ranges(self, path: str) -> list[str | None]:
+        """The Range of each request for `path` so far."""
+        return [headers.get("Range") for asked, headers in self.requests if asked == path]
+
+
+class Slept:
+    """A sleep that takes no time."""
+
+    def __init__(self) -> None:
+        self.pauses: list[float] = []
+
+    def __call__(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+
+@contextmanager
+def serve(tls: ssl.SSLContext | None = None) -> Iterator[Mirror]:
+    """A mirror that listens for as long as the context lasts."""
+
+    class Handler(_Handler):
+        pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        server.block_on_close = False
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        port = server.server_address[1]
+        mirror = Handler.mirror = Mirror(f"{'https' if tls else 'http'}://127.0.0.1:{port}")
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        try:
+            yield mirror
+        finally:
+            mirror.ended.set()
+            server.shutdown()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    mirror: Mirror
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        mirror = self.mirror
+        mirror.requests.append((self.path, dict(self.headers)))
+        faults = mirror.faults[self.path]
+        fault = faults.popleft() if faults else Fault()
+        if fault.hang:
+            mirror.ended.wait()
+            self.close_connection = True
+            return
+        body = mirror.files.get(self.path) if fault.body is None else fault.body
+        if fault.status or body is None:
+            self._answer(fault.status or 404, {}, b"", fault)
+            return
+        asked = re.fullmatch(r"bytes=([0-9]+)-", self.headers.get("Range") or "")
+        if not asked or fault.whole:
+            self._answer(200, {}, body, fault)
+        elif (start := int(asked[1])) >= len(body):
+            self._answer(416, {"Content-Range": f"bytes */{len(body)}"}, b"", fault)
+        else:
+            extent = {"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"}
+            self._answer(206, extent, body[start:], fault)
+
+    def _answer(self, status: int, headers: Mapping[str, str], body: bytes, fault: Fault) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers, **fault.headers}.items():
+            if value:
+                self.send_header(name, value)
+        self.end_headers()
+        if fault.cut is not None or "Content-Length" in fault.headers:
+            self.close_connection = True
+        try:
+            self.wfile.write(body[: fault.cut])
+        except ConnectionError:
+            # The client has had enough; some tests are about that.
+            self.close_connection = True

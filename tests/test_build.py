@@ -1,0 +1,216 @@
+"""The whole way, from the demo's definition to its ISO, judged by other people's programs."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Demo, isobuilder
+from tests.practice.mirror import write_demo
+from tests.practice.server import serve
+
+pytestmark = pytest.mark.practice
+
+ISO_NAME = "practice-cloud-practice-x86_64.iso"
+
+
+def output(*command: str | Path, cwd: Path | None = None) -> str:
+    return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True, timeout=300).stdout
+
+
+@pytest.fixture(scope="module")
+def extracted(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The medium as bsdtar reads it, by Rock Ridge."""
+    folder = tmp_path_factory.mktemp("extracted")
+    output("bsdtar", "-xf", demo.iso, "-C", folder)
+    return folder
+
+
+@pytest.fixture
+def again(demo: Demo, tmp_path: Path) -> Demo:
+    """The demo's definition and lock in another folder, with the cache that is there."""
+    for name in ("media.toml", "practice.toml", "rack-node.ks.j2", demo.lock.name):
+        shutil.copy(demo.folder / name, tmp_path)
+    return Demo(tmp_path, demo.cache, tmp_path / ISO_NAME, tmp_path / demo.lock.name, "")
+
+
+def test_the_checksum_beside_it_is_for_sha256sum(demo: Demo) -> None:
+    assert output("sha256sum", "--check", "--strict", f"{ISO_NAME}.sha256", cwd=demo.folder) == f"{ISO_NAME}: OK\n"
+
+
+def test_it_boots_from_bios_and_uefi_by_its_records(demo: Demo) -> None:
+    report = output("xorriso", "-indev", demo.iso, "-report_el_torito", "plain", "-report_system_area", "plain")
+    images = [line for line in report.splitlines() if line.startswith("El Torito boot img :")]
+    assert [line.split()[6] for line in images] == ["BIOS", "UEFI"]
+    assert "GPT disk GUID" in report
+    output("checkisomd5", demo.iso)
+
+
+def test_every_file_reads_back_as_its_source(demo: Demo, extracted: Path, mirror: Path) -> None:
+    lock = json.loads(demo.lock.read_text())
+    packages = {Path(package["file"]["url"]).name: package for package in lock["packages"] if package["roles"]}
+    assert {path.name for path in (extracted / "Packages").iterdir()} == set(packages)
+    for name, package in packages.items():
+        repository = "extras" if package["repository"] == "extras" else "os"
+        source = (mirror / repository / "Packages" / name).read_bytes()
+        assert (extracted / "Packages" / name).read_bytes() == source
+        assert hashlib.sha256(source).hexdigest() == package["file"]["sha256"]
+    for boot in lock["boot"]:
+        if boot["file"] and boot["path"] != "isolinux/isolinux.bin":
+            assert (extracted / boot["path"]).read_bytes() == (mirror / "os" / boot["path"]).read_bytes()
+    loader = (mirror / "os/isolinux/isolinux.bin").read_bytes()
+    patched = (extracted / "isolinux/isolinux.bin").read_bytes()
+    assert (patched[:8], patched[64:]) == (loader[:8], loader[64:])
+
+
+def test_all_menus_have_the_same_kernel_lines(demo: Demo, extracted: Path, tmp_path: Path) -> None:
+    output("mcopy", "-i", extracted / "images/efiboot.img", "::/EFI/BOOT/grub.cfg", tmp_path)
+    grub = (extracted / "EFI/BOOT/grub.cfg").read_text()
+    assert (tmp_path / "grub.cfg").read_text() == grub
+    isolinux = (extracted / "isolinux/isolinux.cfg").read_text()
+
+    def arguments(text: str, command: str) -> set[str]:
+        lines = (line.split() for line in text.splitlines())
+        return {" ".join(word for word in words[1:] if "initrd" not in word and "vmlinuz" not in word)
+                for words in lines if words and words[0] == command}
+
+    found = arguments(isolinux, "append")
+    assert found == arguments(grub, "linux")
+    assert "inst.stage2=hd:LABEL=PRACTICE-CLOUD-PRACTICE inst.ks=hd:LABEL=PRACTICE-CLOUD-PRACTICE:/ks/minimal.cfg" in str(found)
+
+
+@pytest.mark.parametrize("role", ["minimal", "rack-node"])
+def test_dnf_installs_each_role_from_the_medium_alone(extracted: Path, tmp_path: Path, role: str) -> None:
+    kickstart = (extracted / f"ks/{role}.cfg").read_text()
+    section = kickstart.partition("%packages\n")[2].partition("%end")[0]
+    names = [line for line in section.splitlines() if line and not line.startswith("#")]
+    dnf = ["dnf", "--quiet", "--assumeyes", "--installroot", str(tmp_path / "root"), "--releasever=9", "--downloadonly"]
+    dnf += [f"--repofrompath=medium,file://{extracted}", "--repo=medium", "--nogpgcheck"]
+    output(*dnf, f"--setopt=cachedir={tmp_path}/cache", "install", *names, "kernel")
+
+
+def test_the_installer_finds_the_medium_consistent(extracted: Path) -> None:
+    treeinfo = (extracted / ".treeinfo").read_text()
+    section = treeinfo.partition("[checksums]\n")[2].partition("\n\n")[0]
+    sums = dict(line.split(" = sha256:") for line in section.splitlines())
+    assert {"images/pxeboot/vmlinuz", "images/install.img", "images/efiboot.img", "repodata/repomd.xml"} <= set(sums)
+    for path, sha256 in sums.items():
+        assert hashlib.sha256((extracted / path).read_bytes()).hexdigest() == sha256
+    assert (extracted / ".discinfo").read_text().splitlines()[2] == "x86_64"
+
+
+def test_the_lock_says_why_each_package_is_there(demo: Demo) -> None:
+    packages = {p["nevra"].rsplit("-", 2)[0]: p for p in json.loads(demo.lock.read_text())["packages"]}
+    assert packages["rack-tools"]["roles"] == ["rack-node"]
+    assert any("ks/rack-node.cfg" in reason for reason in packages["rack-tools"]["reasons"])
+    assert packages["kernel"]["roles"] == ["minimal", "rack-node"]
+    assert all(package["reasons"] for package in packages.values() if package["roles"])
+    assert packages["syslinux"]["roles"] == []
+
+
+def test_the_same_lock_gives_the_same_bits_elsewhere_and_offline(again: Demo, demo: Demo) -> None:
+    elsewhere = {"TZ": "Asia/Kolkata", "PYTHONHASHSEED": "7", "LC_ALL": "C", "http_proxy": "http://127.0.0.1:9"}
+    os.utime(again.cache)
+    done = isobuilder("build", "--cache-dir", str(again.cache), cwd=again.folder, **elsewhere)
+    assert done.returncode == 0, done.stderr
+    # Nothing was fetched: the proxy leads nowhere.
+    assert "0.0 MB to fetch" in done.stderr
+    assert again.iso.read_bytes() == demo.iso.read_bytes()
+
+
+def test_making_the_lock_again_changes_nothing(again: Demo, demo: Demo) -> None:
+    done = isobuilder("lock", "--update", "--cache-dir", str(again.cache), cwd=again.folder, TZ="America/Lima")
+    assert done.returncode == 0, done.stderr
+    assert again.lock.read_text() == demo.lock.read_text()
+    assert "matches" in isobuilder("lock", cwd=again.folder).stdout
+
+
+def test_another_definition_does_not_match_the_lock(again: Demo) -> None:
+    (again.folder / "rack-node.ks.j2").write_text('{% extends "base.ks.j2" %}\n')
+    with (again.folder / "media.toml").open("a") as file:
+        file.write("[[repository]]\n" 'id = "more"\nbaseurl = "http://127.0.0.1:9/"\ntrust = "unsigned"\n')
+    done = isobuilder("build", "--cache-dir", str(again.cache), cwd=again.folder)
+    assert done.returncode == 3
+    assert "kickstart.rack-node: changed" in done.stderr
+    assert "definition.repository: changed" in done.stderr
+    assert "isobuilder lock --update" in done.stderr
+    assert not list(again.folder.glob("*.iso*"))
+
+
+def test_an_output_that_is_there_is_refused_before_any_work(again: Demo) -> None:
+    again.iso.write_text("precious")
+    done = isobuilder("build", "--cache-dir", "nowhere", cwd=again.folder)
+    assert done.returncode == 2
+    assert "--force" in done.stderr
+    assert again.iso.read_text() == "precious"
+    assert not (again.folder / "nowhere").exists()
+
+
+def test_a_damaged_cache_entry_never_reaches_a_medium(again: Demo, demo: Demo, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    output("cp", "-r", demo.cache, cache)
+    package = next(p for p in json.loads(demo.lock.read_text())["packages"] if p["roles"])
+    entry = cache / "sha256" / package["file"]["sha256"][:2] / package["file"]["sha256"]
+    data = bytearray(entry.read_bytes())
+    data[-100] ^= 1
+    entry.write_bytes(data)
+    done = isobuilder("build", "--cache-dir", str(cache), cwd=again.folder)
+    assert done.returncode == 5, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(again.folder.glob("*.iso*"))
+
+
+@pytest.fixture
+def copied_mirror(mirror: Path, tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A mirror that a test may spoil, and where it is served. Hard links: replace files, do not edit them."""
+    copy = tmp_path / "mirror"
+    output("cp", "-rl", mirror, copy)
+    with serve(copy) as url:
+        yield copy, url.rstrip("/")
+
+
+def spoil(path: Path, old: bytes, new: bytes) -> None:
+    data = path.read_bytes()
+    assert old in data
+    path.unlink()
+    path.write_bytes(data.replace(old, new, 1))
+
+
+def test_metadata_that_nobody_signed_is_refused(copied_mirror: tuple[Path, str], mirror: Path, tmp_path: Path) -> None:
+    copy, url = copied_mirror
+    write_demo(tmp_path / "site", url, mirror)
+    spoil(copy / "os/repodata/repomd.xml", b"<revision>", b"<revision>9")
+    done = isobuilder("build", "--cache-dir", str(tmp_path / "cache"), cwd=tmp_path / "site")
+    assert done.returncode == 5, done.stderr
+    assert not list((tmp_path / "site").glob("*.iso*"))
+    assert not list((tmp_path / "site").glob("*.lock"))
+
+
+def test_a_key_that_is_not_the_pinned_one_is_refused(copied_mirror: tuple[Path, str], mirror: Path, tmp_path: Path) -> None:
+    _, url = copied_mirror
+    write_demo(tmp_path / "site", url, mirror)
+    release = tmp_path / "site/practice.toml"
+    pinned = (mirror / "fingerprint").read_text().strip()
+    release.write_text(release.read_text().replace(pinned, "0" * 40))
+    done = isobuilder("build", "--cache-dir", str(tmp_path / "cache"), cwd=tmp_path / "site")
+    assert done.returncode == 5, done.stderr
+    assert "0" * 40 in done.stderr.replace(" ", "")
+
+
+def test_unknown_names_are_reported_with_their_lines(mirror_url: str, mirror: Path, tmp_path: Path) -> None:
+    write_demo(tmp_path, mirror_url, mirror)
+    (tmp_path / "rack-node.ks.j2").write_text(
+        '{% extends "base.ks.j2" %}\n{% block packages %}\n@core\n@nosuchgroup\nrack-tool\n{% endblock %}\n'
+    )
+    done = isobuilder("lock", "--cache-dir", str(tmp_path / "cache"), cwd=tmp_path)
+    assert done.returncode == 6, done.stderr
+    assert "nosuchgroup" in done.stderr
+    assert "'rack-tool'" in done.stderr
+    assert "did you mean 'rack-tools'" in done.stderr
+    assert "ks/rack-node.cfg" in done.stderr
+    assert not list(tmp_path.glob("*.lock"))

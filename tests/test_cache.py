@@ -1,0 +1,48 @@
+"""Where the cache lies and how files lie in it; what comes into it is tested with the fetcher."""
+
+from pathlib import Path
+
+import pytest
+
+from isobuilder.cache import Cache, default_cache_root
+from isobuilder.errors import HostError, TrustError
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+def test_bytes_are_kept_under_their_sha256(cache: Cache) -> None:
+    # The sha256 of "abc", from FIPS 180-2.
+    sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert not cache.has(sha256, 3)
+    path = cache.add(b"abc")
+    assert path == cache.root / "sha256" / "ba" / sha256
+    assert path.read_bytes() == b"abc"
+    assert cache.add(b"abc") == path
+    assert cache.has(sha256, 3)
+    assert not cache.has(sha256, 4)
+    assert sorted(cache.root.rglob("*.part*")) == []
+
+
+def test_a_cache_that_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(HostError, match="file"):
+        Cache(tmp_path / "file").add(b"data")
+
+
+@pytest.mark.parametrize("sha256", ["../../../../etc/passwd", "", "A" * 64, "0" * 63, "0" * 64 + "\n"])
+def test_a_name_that_is_no_sha256_is_refused(cache: Cache, sha256: str) -> None:
+    with pytest.raises(TrustError, match="is not a sha256"):
+        cache.path(sha256)
+
+
+def test_where_the_cache_is() -> None:
+    home = {"HOME": "/home/me"}
+    assert default_cache_root(home) == Path("/home/me/.cache/isobuilder")
+    assert default_cache_root(home | {"XDG_CACHE_HOME": "/x"}) == Path("/x/isobuilder")
+    assert default_cache_root(home | {"XDG_CACHE_HOME": "relative"}) == Path("/home/me/.cache/isobuilder")
+    assert default_cache_root(home | {"XDG_CACHE_HOME": "/x", "ISOBUILDER_CACHE": "/y"}) == Path("/y")
+    with pytest.raises(HostError):
+        default_cache_root({})

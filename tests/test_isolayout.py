@@ -1,0 +1,149 @@
+"""The layout, and a list of what it takes from inside pycdlib: when that changes, these tests say so."""
+
+import dataclasses
+import importlib
+import pkgutil
+import re
+import time
+from pathlib import Path
+
+import pycdlib
+import pytest
+from pycdlib.dr import DirectoryRecord
+
+from isobuilder.errors import MediumError
+from isobuilder.isolayout import CLOCKED_MODULES, lay_out
+from isobuilder.tree import BootRecords, Cached, Inline, Tree
+from tests.isotree import sample_tree, with_files
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return sample_tree(tmp_path)
+
+
+def pycdlib_sources() -> dict[str, str]:
+    return {
+        f"pycdlib.{module.name}": Path(str(importlib.import_module(f"pycdlib.{module.name}").__file__)).read_text()
+        for module in pkgutil.iter_modules(pycdlib.__path__)
+    }
+
+
+def test_no_other_module_of_pycdlib_asks_for_the_time() -> None:
+    """Those left out are never reached: ours is no UDF image, and none that is changed in place."""
+    asking = {
+        name for name, source in pycdlib_sources().items() if re.search(r"^(import|from) time\b", source, re.MULTILINE)
+    }
+    assert asking - {"pycdlib.udf", "pycdlib.inplaceeditor"} == set(CLOCKED_MODULES)
+
+
+def test_pycdlib_asks_the_module_time_for_no_more_than_is_given_to_it() -> None:
+    used = set()
+    for name, source in pycdlib_sources().items():
+        if name in CLOCKED_MODULES:
+            used |= set(re.findall(r"\btime\.(\w+)\(", source))
+            assert importlib.import_module(name).__dict__["time"] is time
+    only_when_an_image_is_read, in_comments = "strptime", "struct_time"
+    assert used - {only_when_an_image_is_read, in_comments} == {"time", "localtime", "gmtime", "strftime"}
+
+
+def test_only_parts_of_pycdlib_that_are_not_used_draw_random_ids() -> None:
+    drawing = {name for name, source in pycdlib_sources().items() if re.search(r"\b(uuid4|getrandbits)\(", source)}
+    assert drawing == {"pycdlib.isohybrid", "pycdlib.udf"}
+
+
+def test_the_inside_of_pycdlib_is_as_the_layout_needs_it() -> None:
+    iso = pycdlib.PyCdlib()
+    iso.new(interchange_level=3, rock_ridge="1.09")
+    top = iso.pvd.root_directory_record().children[:2]
+    assert [record.file_ident for record in top] == [b"\0", b"\1"]
+    for record in top:
+        assert isinstance(record, DirectoryRecord)
+        assert record.rock_ridge is not None
+        assert record.rock_ridge.dr_entries.px_record is not None
+        assert record.rock_ridge.dr_entries.px_record.posix_file_mode == 0o40555
+    assert iso.inodes == []
+    assert iso.pvd.space_size > 16
+
+
+def test_the_clock_is_given_back_even_after_a_failure(tree: Tree) -> None:
+    lay_out(tree)
+    with pytest.raises(MediumError):
+        lay_out(dataclasses.replace(tree, epoch=1 << 40))
+    assert all(importlib.import_module(name).__dict__["time"] is time for name in CLOCKED_MODULES)
+
+
+def test_extents_come_in_order_and_do_not_overlap(tree: Tree) -> None:
+    layout = lay_out(tree)
+    end = len(layout.head)
+    for extent in layout.extents:
+        assert extent.offset % 2048 == 0
+        assert extent.offset >= end
+        end = extent.offset + extent.content.size
+    assert {extent.path for extent in layout.extents} == {path for path, file in tree.files.items() if file.size}
+
+
+def test_behind_the_last_file_there_is_padding_that_the_media_check_may_leave_out(tree: Tree) -> None:
+    layout = lay_out(tree)
+    last = layout.extents[-1]
+    assert layout.size - (last.offset + last.content.size) >= 150 * 2048
+    assert layout.size % (1 << 20) == 0
+    assert len(layout.tail) <= 15 * 2048
+
+
+def test_the_order_of_the_tree_does_not_matter(tree: Tree) -> None:
+    turned = dataclasses.replace(
+        tree, files=dict(reversed(list(tree.files.items()))), links=dict(reversed(list(tree.links.items())))
+    )
+    assert lay_out(turned) == lay_out(tree)
+
+
+def test_a_folder_with_thousands_of_files_is_laid_out_in_order(tree: Tree) -> None:
+    """pycdlib needs minutes for this when the names come in another order than that of their identifiers."""
+    many = with_files(tree, {f"Packages/{n * 7919 % 6000:05}-b{n}.rpm": Inline(b"x") for n in range(6000)})
+    began = time.process_time()
+    lay_out(many)
+    assert time.process_time() - began < 10
+
+
+@pytest.mark.parametrize("volume_id", ["", "x" * 33, "größe"])
+def test_a_volume_id_that_cannot_be_is_refused(tree: Tree, volume_id: str) -> None:
+    with pytest.raises(MediumError, match="volume id"):
+        lay_out(dataclasses.replace(tree, volume_id=volume_id))
+
+
+@pytest.mark.parametrize("missing", ["bios", "efi"])
+def test_a_boot_file_that_is_missing_is_named(tree: Tree, missing: str) -> None:
+    records = {field.name: getattr(tree.boot, field.name) for field in dataclasses.fields(BootRecords)}
+    with pytest.raises(MediumError) as caught:
+        lay_out(dataclasses.replace(tree, boot=BootRecords(**{**records, missing: "no/such"})))
+    assert caught.value.details == ("no/such",)
+
+
+@pytest.mark.parametrize("path", ["isolinux/isolinux.bin", "images/efiboot.img"])
+def test_an_empty_boot_file_is_refused(tree: Tree, path: str) -> None:
+    with pytest.raises(MediumError, match="lacks"):
+        lay_out(with_files(tree, {path: Inline(b"")}))
+
+
+def test_boot_code_that_is_too_long_is_refused(tree: Tree) -> None:
+    with pytest.raises(MediumError, match="432"):
+        lay_out(dataclasses.replace(tree, boot=dataclasses.replace(tree.boot, mbr=bytes(512))))
+
+
+def test_a_link_that_leads_nowhere_is_refused(tree: Tree) -> None:
+    with pytest.raises(MediumError) as caught:
+        lay_out(dataclasses.replace(tree, links={"here": "nowhere"}))
+    assert caught.value.details == ("here to nowhere",)
+
+
+@pytest.mark.parametrize("link", ["empty", "isolinux/boot.cat", "Packages"])
+def test_a_link_over_something_else_is_refused(tree: Tree, link: str) -> None:
+    with pytest.raises(MediumError, match="cannot hold"):
+        lay_out(dataclasses.replace(tree, links={link: "one-block"}))
+
+
+def test_a_second_name_for_more_than_a_directory_record_can_say_is_refused(tree: Tree, tmp_path: Path) -> None:
+    large = Cached(tmp_path / "large", "0" * 64, 1 << 32)
+    with pytest.raises(MediumError, match="4 GiB"):
+        lay_out(with_files(tree, {"isolinux/vmlinuz": large}))

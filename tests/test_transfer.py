@@ -1,0 +1,191 @@
+"""Small files, redirects, proxies and TLS, against a mirror on loopback."""
+
+import datetime as dt
+import gzip
+import hashlib
+import ipaddress
+import os
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import certifi
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from isobuilder.cache import Cache
+from isobuilder.errors import FetchError, HostError
+from isobuilder.fetch import Fetcher
+from isobuilder.lock import File
+from isobuilder.progress import Silent
+from isobuilder.transfer import shown
+from tests.serving import Fault, Mirror, Slept, serve
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def mirror() -> Iterator[Mirror]:
+    with serve() as mirror:
+        yield mirror
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+@pytest.fixture
+def slept() -> Slept:
+    return Slept()
+
+
+@pytest.fixture
+def fetcher(cache: Cache, slept: Slept) -> Fetcher:
+    return Fetcher(cache, progress=Silent(), sleep=slept)
+
+
+def test_small_files_are_read(mirror: Mirror, fetcher: Fetcher, slept: Slept) -> None:
+    mirror.files["/repomd.xml"] = b"<repomd/>"
+    mirror.faults["/repomd.xml"].extend([Fault(status=502), Fault(cut=3)])
+    assert fetcher.read(mirror.url + "/repomd.xml", limit=9) == b"<repomd/>"
+    assert slept.pauses == [1, 2]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Length": ""}])
+def test_a_small_file_that_is_large_is_refused(mirror: Mirror, fetcher: Fetcher, headers: dict[str, str]) -> None:
+    mirror.files["/a"] = bytes(1_000_000)
+    mirror.faults["/a"].append(Fault(headers=headers))
+    with pytest.raises(FetchError, match="larger than the 100 bytes"):
+        fetcher.read(mirror.url + "/a", limit=100)
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_only_absence_is_optional(mirror: Mirror, fetcher: Fetcher, status: int) -> None:
+    mirror.faults["/a"].append(Fault(status=status))
+    assert fetcher.read_optional(mirror.url + "/a", limit=9) is None
+    mirror.faults["/a"].append(Fault(status=403))
+    with pytest.raises(FetchError, match="403"):
+        fetcher.read_optional(mirror.url + "/a", limit=9)
+    mirror.faults["/a"].extend([Fault(status=500)] * 5)
+    with pytest.raises(FetchError, match="500"):
+        fetcher.read_optional(mirror.url + "/a", limit=9)
+
+
+def test_a_body_that_is_packed_unasked(mirror: Mirror, cache: Cache, fetcher: Fetcher) -> None:
+    packed = gzip.compress(b"<metadata/>")
+    mirror.files["/primary.xml.gz"] = packed
+    mirror.faults["/primary.xml.gz"].append(Fault(headers={"Content-Encoding": "x-gzip"}))
+    file = File(url=mirror.url + "/primary.xml.gz", sha256=hashlib.sha256(packed).hexdigest(), size=len(packed))
+    fetcher.fetch_all([file], title="Metadata")
+    assert cache.path(file.sha256).read_bytes() == packed
+    mirror.files["/repomd.xml"] = b"<repomd/>"
+    mirror.faults["/repomd.xml"].append(Fault(headers={"Content-Encoding": "gzip"}))
+    with pytest.raises(FetchError, match="gzip"):
+        fetcher.read(mirror.url + "/repomd.xml", limit=99)
+
+
+def test_redirects_are_followed_so_far(mirror: Mirror, fetcher: Fetcher) -> None:
+    mirror.files["/there/a"] = b"here"
+    mirror.faults["/a"].append(Fault(status=302, headers={"Location": "there/a"}))
+    assert fetcher.read(mirror.url + "/a", limit=9) == b"here"
+    mirror.faults["/round"].extend([Fault(status=301, headers={"Location": "/round"})] * 99)
+    with pytest.raises(FetchError, match="more than 10 redirects"):
+        fetcher.read(mirror.url + "/round", limit=9)
+    for there in ("file:///etc/passwd", "ftp://127.0.0.1/a", "http://[", "http:///"):
+        mirror.faults["/a"].append(Fault(status=307, headers={"Location": there}))
+        with pytest.raises(FetchError):
+            fetcher.read(mirror.url + "/a", limit=9)
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "nonsense", "http://", "http://[::1", "http://a b/"])
+def test_only_addresses_of_the_web_are_fetched(fetcher: Fetcher, url: str) -> None:
+    with pytest.raises(FetchError):
+        fetcher.read(url, limit=9)
+
+
+def test_passwords_are_not_shown(mirror: Mirror, fetcher: Fetcher) -> None:
+    url = mirror.url.replace("http://", "http://user:secret@")
+    mirror.faults["/a"].extend([Fault(status=500)] * 9)
+    for path in ("/a", "/gone"):
+        with pytest.raises(FetchError) as caught:
+            fetcher.read(url + path, limit=9)
+        assert "secret" not in str(caught.value)
+    assert mirror.requests[0][1]["Authorization"].startswith("Basic ")
+    assert shown("https://me:pw@example.org:8/x?y") == "https://example.org:8/x?y"
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate authority of our own, which is the server's certificate too; with its key, as one PEM file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.write_bytes(made.public_bytes(serialization.Encoding.PEM) + secret)
+    return path
+
+
+@pytest.fixture
+def secure(certificate: Path) -> Iterator[Mirror]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with serve(context) as mirror:
+        yield mirror
+
+
+def test_a_private_authority_is_honoured(
+    secure: Mirror, cache: Cache, slept: Slept, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secure.files["/a"] = b"secure"
+
+    def read(*, verify: str | bool) -> bytes:
+        return Fetcher(cache, progress=Silent(), sleep=slept, verify=verify).read(secure.url + "/a", limit=9)
+
+    with pytest.raises(FetchError, match="not trusted") as caught:
+        read(verify=True)
+    assert "REQUESTS_CA_BUNDLE" in caught.value.hint
+    assert slept.pauses == []
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", os.fspath(certificate))
+    assert read(verify=True) == b"secure"
+    # One that is given outright wins over the environment.
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
+    assert read(verify=os.fspath(certificate)) == b"secure"
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent.pem")
+    with pytest.raises(HostError, match="nonexistent"):
+        read(verify=True)
+
+
+def test_https_is_not_left(secure: Mirror, mirror: Mirror, cache: Cache, certificate: Path) -> None:
+    mirror.files["/a"] = b"anybody's"
+    secure.faults["/a"].append(Fault(status=302, headers={"Location": mirror.url + "/a"}))
+    fetcher = Fetcher(cache, progress=Silent(), verify=os.fspath(certificate))
+    with pytest.raises(FetchError, match="not as safe"):
+        fetcher.read(secure.url + "/a", limit=99)
+    assert mirror.requests == []
+
+
+def test_a_proxy_of_the_environment_is_used(mirror: Mirror, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", mirror.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    mirror.files["http://mirror.example/a"] = b"by proxy"
+    assert fetcher.read("http://mirror.example/a", limit=9) == b"by proxy"

@@ -1,0 +1,237 @@
+"""Packages signed by real tools, then changed in every byte; rpm itself is asked what it thinks of them."""
+
+import base64
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from isobuilder.errors import HostError, IsobuilderError, TrustError
+from isobuilder.trust import Keyring, verify_digests, verify_package
+from tests.openpgp_keys import Keyhome, new_keyhome, sign_rpms
+from tests.rpm_files import (
+    NEVRA,
+    header_at,
+    make_rpm,
+    payload_at,
+    rename_tag,
+    rpm_database,
+    rpmkeys_accepts,
+    with_signatures,
+)
+
+KINDS = ("rsa", "rsa-v3", "ed25519", "dsa", "no-payload-digest")
+
+
+@dataclass(frozen=True)
+class Signed:
+    """Packages by kind of signature, the keyring that has all their keys, and rpm's database with the same keys."""
+
+    home: Keyhome
+    packages: dict[str, Path]
+    signers: dict[str, str]
+    keyring: Keyring
+    database: Path
+
+
+@pytest.fixture(scope="module")
+def signed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signed]:
+    folder = tmp_path_factory.mktemp("signed")
+    unsigned = make_rpm(folder / "unsigned.rpm", {"/usr/share/tiny/file": b"What is installed.\n" * 20})
+    with new_keyhome() as home:
+        keys = {algorithm: home.new_key(algorithm, algorithm) for algorithm in ("rsa2048", "ed25519", "dsa2048")}
+        home.share_with_gpg1(keys["rsa2048"])
+        packages = {kind: Path(shutil.copy(unsigned, folder / f"{kind}.rpm")) for kind in KINDS}
+        # As rpm 4.8 and 4.11 of CentOS 6 and 7 make them: 5999 is no tag of rpm's.
+        packages["no-payload-digest"].write_bytes(rename_tag(unsigned.read_bytes(), 5092, 5999))
+        sign_rpms(home, keys["rsa2048"], [packages["rsa"]])
+        sign_rpms(home, keys["rsa2048"], [packages["rsa-v3"], packages["no-payload-digest"]], version=3)
+        sign_rpms(home, keys["ed25519"], [packages["ed25519"]])
+        sign_rpms(home, keys["dsa2048"], [packages["dsa"]])
+        signers = {kind: keys["rsa2048"] for kind in KINDS} | {"ed25519": keys["ed25519"], "dsa": keys["dsa2048"]}
+        keyring = Keyring.from_files([(home.public(key), [key]) for key in keys.values()])
+        database = rpm_database(tmp_path_factory.mktemp("rpmdb"), *(home.public(key) for key in keys.values()))
+        yield Signed(home, packages | {"unsigned": unsigned}, signers, keyring, database)
+
+
+def accepted(package: Path, keyring: Keyring) -> bool:
+    try:
+        verify_package(package, keyring)
+    except TrustError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_signed_package_is_accepted(signed: Signed, kind: str) -> None:
+    package = signed.packages[kind]
+    assert verify_package(package, signed.keyring, nevra=NEVRA) == signed.signers[kind]
+    verify_digests(package, nevra=NEVRA)
+    assert rpmkeys_accepts(signed.database, [package]) == {package: True}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_byte_that_is_installed_is_vouched_for(signed: Signed, kind: str, tmp_path: Path) -> None:
+    """Each byte is flipped in turn. rpm judges the same files; we may be stricter than it, and never laxer."""
+    good = signed.packages[kind].read_bytes()
+    flipped = []
+    for at in range(len(good)):
+        package = tmp_path / f"{at}.rpm"
+        package.write_bytes(good[:at] + bytes([good[at] ^ 0x20]) + good[at + 1 :])
+        flipped.append(package)
+    ours = {package: accepted(package, signed.keyring) for package in flipped}
+    theirs = rpmkeys_accepts(signed.database, flipped)
+    header = header_at(good)
+    assert not any(ours[package] for package in flipped[header:])
+    assert not any(theirs[package] for package in flipped[header:])
+    # The lead's magic and version, and the signature that counts, are not to be changed either.
+    assert not any(ours[package] for package in flipped[:5])
+    assert sum(not ours[package] for package in flipped[96:header]) > 64
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_cut_or_added_is_refused(signed: Signed, kind: str, tmp_path: Path) -> None:
+    good = signed.packages[kind].read_bytes()
+    package = tmp_path / "changed.rpm"
+    for length in [*range(0, len(good), 37), len(good) - 1]:
+        package.write_bytes(good[:length])
+        assert not accepted(package, signed.keyring)
+    package.write_bytes(good + b"\0")
+    assert not accepted(package, signed.keyring)
+
+
+def test_an_unsigned_package_is_refused(signed: Signed) -> None:
+    with pytest.raises(TrustError, match="no good signature") as caught:
+        verify_package(signed.packages["unsigned"], signed.keyring)
+    assert caught.value.details == ("there is no signature",)
+    verify_digests(signed.packages["unsigned"], nevra=NEVRA)
+
+
+def test_a_signer_who_is_not_pinned_is_refused(signed: Signed) -> None:
+    keyring = Keyring.from_files([(signed.home.public(signed.signers["dsa"]), [signed.signers["dsa"]])])
+    with pytest.raises(TrustError) as caught:
+        verify_package(signed.packages["rsa"], keyring, nevra=NEVRA)
+    assert caught.value.message.startswith(NEVRA)
+    assert signed.signers["rsa"][-16:] in caught.value.details[0]
+
+
+def test_another_package_is_not_the_one(signed: Signed) -> None:
+    for nevra in ("tiny-0:1.0.0-1.x86_64", "tiny-2:1.0.0-2.x86_64", "tiny-1.0.0-1.x86_64", "tiny-2:1.0.0-1.src"):
+        with pytest.raises(TrustError, match="the package is 'tiny-2:1.0.0-1.x86_64', not"):
+            verify_package(signed.packages["rsa"], signed.keyring, nevra=nevra)
+        with pytest.raises(TrustError, match="the package is"):
+            verify_digests(signed.packages["rsa"], nevra=nevra)
+
+
+def test_a_source_package_is_not_a_binary_one(signed: Signed, tmp_path: Path) -> None:
+    package = tmp_path / "source.rpm"
+    package.write_bytes(rename_tag(signed.packages["unsigned"].read_bytes(), 1044, 5999))
+    verify_digests(package, nevra=NEVRA.replace("x86_64", "src"))
+
+
+def test_the_header_of_one_does_not_vouch_for_the_payload_of_another(signed: Signed, tmp_path: Path) -> None:
+    other = make_rpm(tmp_path / "other.rpm", {"/usr/share/tiny/file": b"What somebody else wants installed.\n"})
+    sign_rpms(signed.home, signed.signers["rsa"], [other])
+    good, bad = signed.packages["rsa"].read_bytes(), other.read_bytes()
+    mixed = tmp_path / "mixed.rpm"
+    mixed.write_bytes(good[: payload_at(good)] + bad[payload_at(bad) :])
+    with pytest.raises(TrustError, match="the payload is not the one of its sha256 digest"):
+        verify_package(mixed, signed.keyring)
+    with pytest.raises(TrustError, match="the payload is not the one of its sha256 digest"):
+        verify_digests(mixed)
+    mixed.write_bytes(good[: header_at(good)] + bad[header_at(bad) :])
+    with pytest.raises(TrustError, match="the header is not the one of its sha256 digest"):
+        verify_package(mixed, signed.keyring)
+
+
+def test_a_header_that_says_nothing_of_the_payload_needs_a_signature_over_both(signed: Signed, tmp_path: Path) -> None:
+    good = signed.packages["no-payload-digest"].read_bytes()
+    package = tmp_path / "header-only.rpm"
+    header = good[header_at(good) : payload_at(good)]
+    signature = signed.home.sign_v3(signed.signers["rsa"], header)
+    package.write_bytes(with_signatures(good, [(268, 7, signature, len(signature))]))
+    with pytest.raises(TrustError, match="nothing signed says what the payload must be"):
+        verify_package(package, signed.keyring)
+    # Nor does a signature over the header stand in for one over both.
+    package.write_bytes(with_signatures(good, [(1002, 7, signature, len(signature))]))
+    with pytest.raises(TrustError, match="no good signature"):
+        verify_package(package, signed.keyring)
+
+
+def test_the_signatures_of_rpm_6_are_read(signed: Signed, tmp_path: Path) -> None:
+    good = signed.packages["rsa"].read_bytes()
+    header = good[header_at(good) : payload_at(good)]
+    unknown = b"\xc2\x05\x06\x00\x1e\x0c\x00"  # of version 6, by a key that nobody reads yet
+    texts = [base64.b64encode(s) for s in (unknown, signed.home.sign(signed.signers["ed25519"], header))]
+    package = tmp_path / "rpm6.rpm"
+    package.write_bytes(with_signatures(good, [(278, 8, b"\0".join([*texts, b""]), 2)]))
+    assert verify_package(package, signed.keyring) == signed.signers["ed25519"]
+    package.write_bytes(with_signatures(good, [(278, 8, texts[0] + b"\0", 1)]))
+    with pytest.raises(TrustError) as caught:
+        verify_package(package, signed.keyring)
+    assert "version 6" in caught.value.details[0]
+
+
+def test_a_payload_digest_of_md5_is_refused(signed: Signed, tmp_path: Path) -> None:
+    good = signed.packages["unsigned"].read_bytes()
+    header = good[header_at(good) : payload_at(good)]
+    count = int.from_bytes(header[8:12], "big")
+    index = {int.from_bytes(header[at : at + 4], "big"): at for at in range(16, 16 + 16 * count, 16)}
+    at = header_at(good) + 16 + 16 * count + int.from_bytes(header[index[5093] + 8 : index[5093] + 12], "big")
+    md5 = good[:at] + (1).to_bytes(4, "big") + good[at + 4 :]
+    signature = signed.home.sign(signed.signers["rsa"], md5[header_at(md5) : payload_at(md5)])
+    package = tmp_path / "md5.rpm"
+    package.write_bytes(with_signatures(md5, [(268, 7, signature, len(signature))]))
+    with pytest.raises(TrustError, match="of algorithm 1, which is not accepted"):
+        verify_package(package, signed.keyring)
+
+
+def test_a_package_without_digests_is_not_taken_even_unsigned(signed: Signed, tmp_path: Path) -> None:
+    package = tmp_path / "bare.rpm"
+    package.write_bytes(with_signatures(signed.packages["unsigned"].read_bytes(), [(1000, 4, bytes(4), 1)]))
+    with pytest.raises(TrustError, match="no digest of its header"):
+        verify_digests(package)
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [(8, b"\xff\xff\xff\xff"), (12, b"\xff\xff\xff\xff"), (8, bytes(4)), (0, b"PK\3\4"), (24, b"\xff\xff\xff\xff")],
+    ids=["entries", "bytes", "nothing", "magic", "offset"],
+)
+@pytest.mark.parametrize("second", [False, True], ids=["signatures", "header"])
+def test_absurd_headers_are_refused(signed: Signed, tmp_path: Path, at: int, value: bytes, *, second: bool) -> None:
+    good = signed.packages["rsa"].read_bytes()
+    at += header_at(good) if second else 96
+    package = tmp_path / "absurd.rpm"
+    package.write_bytes(good[:at] + value + good[at + 4 :])
+    for check in (lambda: verify_package(package, signed.keyring), lambda: verify_digests(package)):
+        with pytest.raises(TrustError):
+            check()
+
+
+def test_a_file_that_is_not_there_is_the_hosts_trouble(signed: Signed, tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="No such file"):
+        verify_package(tmp_path / "none.rpm", signed.keyring)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), kind=st.sampled_from(KINDS))
+def test_nothing_but_our_errors_comes_of_damage(
+    signed: Signed, tmp_path: Path, data: st.DataObject, kind: str
+) -> None:
+    good = signed.packages[kind].read_bytes()
+    start = data.draw(st.integers(0, len(good)))
+    stop = data.draw(st.integers(start, min(len(good), start + 64)))
+    bad = good[:start] + data.draw(st.binary(max_size=64)) + good[stop:]
+    package = tmp_path / "damaged.rpm"
+    package.write_bytes(bad)
+    # Only what is neither header nor payload can change unnoticed.
+    assert not accepted(package, signed.keyring) or bad[header_at(bad) :] == good[header_at(good) :]
+    try:
+        verify_digests(package)
+    except IsobuilderError:
+        pass

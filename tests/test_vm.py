@@ -1,0 +1,239 @@
+"""Machines start, talk, show their screen, and never stay behind."""
+
+import io
+import os
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from isobuilder import guestcode
+from isobuilder.errors import BootError, HostError
+from isobuilder.serialconsole import LOG_LIMIT, WINDOW, SerialConsole
+from isobuilder.vm import Accelerator, FatDisk, Machine, RawDisk, VirtualMachine, accelerator, runs_a_guest
+
+SECONDS = 60.0
+HELLO = re.compile("hello from the disk")
+# Reads a byte from the first serial port and writes it back, for ever.
+ECHO = bytes.fromhex("bafd03 ec a801 74f8 baf803 ec ee ebf1")
+
+
+@pytest.fixture
+def stick(tmp_path: Path) -> Path:
+    """A medium that a BIOS starts from a USB stick, and that says hello."""
+    path = tmp_path / "a,stick.img"
+    path.write_bytes(guestcode.speaking_disk("hello from the disk"))
+    return path
+
+
+@pytest.fixture
+def blank(tmp_path: Path) -> Path:
+    path = tmp_path / "blank.img"
+    path.write_bytes(bytes(1 << 20))
+    return path
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "console.log"
+
+
+def has_ended(process_id: int) -> bool:
+    """Whether the process ends, watched from outside, within the time."""
+    try:
+        watched = os.pidfd_open(process_id)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([watched], [], [], SECONDS)[0])
+    finally:
+        os.close(watched)
+
+
+def test_a_machine_boots_talks_and_shows_its_screen(stick: Path, log: Path, tmp_path: Path) -> None:
+    with VirtualMachine(Machine("bios", "usb"), stick, accelerator="tcg", console_log=log) as vm:
+        heard = vm.expect([re.compile("never said"), HELLO], SECONDS)
+        assert heard
+        assert heard.index == 1
+        assert 0 < vm.seconds < SECONDS
+        vm.screenshot(tmp_path / "screen.png")
+        assert vm.expect([HELLO], 0.2) is None
+        assert not vm.ended
+        process = vm.process_id
+    assert has_ended(process)
+    assert b"hello from the disk\r\n" in log.read_bytes()
+    picture = (tmp_path / "screen.png").read_bytes()
+    assert picture.startswith(b"\x89PNG\r\n\x1a\n")
+    assert struct.unpack(">II", picture[16:24]) == (720, 400)
+
+
+def test_what_is_typed_arrives(tmp_path: Path, log: Path) -> None:
+    path = tmp_path / "echo.img"
+    path.write_bytes((ECHO.ljust(510, b"\0") + b"\x55\xaa").ljust(guestcode.DISK_SIZE, b"\0"))
+    with VirtualMachine(Machine("bios", "usb"), path, accelerator="tcg", console_log=log) as vm:
+        vm.type("abc")
+        assert vm.expect([re.compile("abc")], SECONDS)
+
+
+def test_a_disk_beside_the_medium_boots_when_the_medium_does_not(blank: Path, log: Path) -> None:
+    disk = RawDisk(guestcode.speaking_disk("hello from the disk"))
+    with VirtualMachine(Machine("bios", "cdrom"), blank, accelerator="tcg", console_log=log, disk=disk) as vm:
+        assert vm.expect([HELLO], SECONDS)
+
+
+def test_uefi_starts_a_loader_from_a_fat_disk(blank: Path, log: Path) -> None:
+    disk = FatDisk({"EFI/BOOT/BOOTX64.EFI": guestcode.speaking_efi_program("hello from the disk")})
+    with VirtualMachine(Machine("uefi", "usb"), blank, accelerator="tcg", console_log=log, disk=disk) as vm:
+        assert vm.expect([HELLO], SECONDS)
+
+
+def test_the_efi_program_is_what_others_call_one(tmp_path: Path) -> None:
+    path = tmp_path / "hello.efi"
+    path.write_bytes(guestcode.speaking_efi_program("hello"))
+    said = subprocess.run(["objdump", "-f", path], capture_output=True, text=True, check=True).stdout
+    assert "pei-x86-64" in said
+    assert "start address 0x0000000000001000" in said
+
+
+def test_a_machine_that_resets_has_ended(tmp_path: Path, log: Path) -> None:
+    path = tmp_path / "reset.img"
+    # mov al, 0xfe; out 0x64, al: the keyboard controller's reset.
+    path.write_bytes((bytes.fromhex("b0fee664f4").ljust(510, b"\0") + b"\x55\xaa").ljust(guestcode.DISK_SIZE, b"\0"))
+    with VirtualMachine(Machine("bios", "usb"), path, accelerator="tcg", console_log=log) as vm:
+        assert vm.expect([HELLO], SECONDS) is None
+        assert vm.ended
+        assert vm.seconds < SECONDS
+        with pytest.raises(BootError, match="does not answer screendump"):
+            vm.screenshot(tmp_path / "screen.png")
+
+
+def test_serial_ports_are_counted_as_a_pc_counts_them(stick: Path, log: Path) -> None:
+    with VirtualMachine(Machine("bios", "usb", serial_port=1), stick, accelerator="tcg", console_log=log) as vm:
+        assert vm.expect([HELLO], 3) is None
+
+
+def test_nothing_stays_behind(stick: Path, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    with (
+        pytest.raises(ZeroDivisionError),
+        VirtualMachine(Machine("uefi", "usb"), stick, accelerator="tcg", console_log=log) as vm,
+    ):
+        assert list((tmp_path / "scratch").iterdir())
+        process = vm.process_id
+        _ = 1 / 0
+    assert has_ended(process)
+    assert not list((tmp_path / "scratch").iterdir())
+
+
+def test_qemu_ends_with_a_driver_that_is_killed(stick: Path, log: Path) -> None:
+    driver = """
+import sys
+from pathlib import Path
+from isobuilder.vm import Machine, VirtualMachine
+with VirtualMachine(Machine("bios", "usb"), Path(sys.argv[1]), accelerator="tcg", console_log=Path(sys.argv[2])) as vm:
+    print(vm.process_id, flush=True)
+    vm.rest(60)
+    sys.stdin.read()
+"""
+    command = [sys.executable, "-c", driver, str(stick), str(log)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        machine = int(process.stdout.readline())
+        process.send_signal(signal.SIGKILL)
+    assert has_ended(machine)
+
+
+def test_a_medium_that_is_not_there_is_told_in_qemus_words(tmp_path: Path, log: Path) -> None:
+    machine = VirtualMachine(Machine("bios", "cdrom"), tmp_path / "no.iso", accelerator="tcg", console_log=log)
+    with pytest.raises(HostError, match="does not start") as caught, machine:
+        pass
+    assert "No such file" in " ".join(caught.value.details)
+
+
+def test_a_log_that_cannot_be_written_is_told(stick: Path, tmp_path: Path) -> None:
+    machine = VirtualMachine(Machine("bios", "usb"), stick, accelerator="tcg", console_log=tmp_path / "no" / "log")
+    with pytest.raises(HostError, match="cannot be written"), machine:
+        pass
+
+
+def test_missing_tools_name_their_package(
+    stick: Path, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = (tmp_path / "CODE.fd", tmp_path / "VARS.fd")
+    machine = VirtualMachine(Machine("uefi", "usb"), stick, accelerator="tcg", console_log=log, ovmf=[nowhere])
+    with pytest.raises(HostError) as caught, machine:
+        pass
+    assert "ovmf" in caught.value.hint
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(HostError) as caught, machine:
+        pass
+    assert "qemu-system-x86" in caught.value.hint
+    with pytest.raises(HostError, match="no such program"):
+        runs_a_guest("tcg", SECONDS)
+
+
+def test_the_probe_runs_a_real_guest() -> None:
+    assert runs_a_guest("tcg", SECONDS)
+    assert not runs_a_guest("tcg", 0.01)
+
+
+@pytest.mark.parametrize(
+    ("present", "runs", "wanted"), [(False, True, "tcg"), (True, False, "tcg"), (True, True, "kvm")]
+)
+def test_kvm_is_used_only_when_a_guest_ran(tmp_path: Path, *, present: bool, runs: bool, wanted: Accelerator) -> None:
+    device = tmp_path / "kvm"
+    if present:
+        device.touch()
+    asked: list[tuple[str, float]] = []
+
+    def probe(kind: Accelerator, seconds: float) -> bool:
+        asked.append((kind, seconds))
+        return runs
+
+    assert accelerator(device=device, runs=probe, seconds=5) == wanted
+    assert asked == ([("kvm", 5)] if present else [])
+
+
+def test_escapes_are_left_out_wherever_the_line_cuts_them() -> None:
+    said = b"\x1b[2J\x1b[01;31mRed \x1b(0q\x0f\x1b[5;10Hgreen\x1b[0m\r\n\xc3\xa9 \x00end\n"
+    for cut in range(len(said)):
+        log = io.BytesIO()
+        console = SerialConsole(log)
+        console.feed(said[:cut])
+        console.feed(said[cut:])
+        assert console.text.startswith("Red qgreen\n")
+        assert console.text.endswith(" end\n")
+        assert log.getvalue() == said
+
+
+def test_a_lone_escape_holds_nothing_back_for_ever() -> None:
+    console = SerialConsole(io.BytesIO())
+    console.feed(b"\x1b" + b"~" * 100)
+    assert console.text.endswith("~" * 100)
+
+
+def test_what_was_found_is_not_found_again() -> None:
+    console = SerialConsole(io.BytesIO())
+    console.feed(b"one two one three")
+    one, two, three = re.compile("one"), re.compile("two"), re.compile("three")
+    found = [console.find([three, two, one]) for _ in range(5)]
+    assert [heard and heard.index for heard in found] == [2, 1, 2, 0, None]
+
+
+def test_a_guest_that_never_stops_talking_fills_neither_memory_nor_disk() -> None:
+    log = io.BytesIO()
+    console = SerialConsole(log)
+    chunk = b"x" * (1 << 20)
+    for _ in range((LOG_LIMIT >> 20) + 2):
+        console.feed(chunk)
+    console.feed(b"the end")
+    assert len(log.getvalue()) == LOG_LIMIT
+    assert len(console.text) == WINDOW
+    assert console.find([re.compile("the end")])
