@@ -36,7 +36,7 @@ FATAL = (
     r"Traceback \(most recent call last\)",  # Python, which Anaconda is written in
     r"Pane is dead",  # tmux, when Anaconda's main program is gone
     r"The following (?:error|problem) occurred (?:while parsing the kickstart|on line)",  # Anaconda, pykickstart
-    r"Could not find (?:kernel|ramdisk) image",  # isolinux
+    r"Could not find (?:kernel|ramdisk) image|Loading [^ ]{1,200}\.\.\. failed: ",  # isolinux 4; isolinux 6
     r"error: (?:file `[^']{1,200}' not found|no such (?:device|partition)|you need to load the kernel first)",  # GRUB
     r"No disk of this machine has a loader that this menu knows",  # our GRUB menu, its local entry
 )

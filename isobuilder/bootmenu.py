@@ -3,15 +3,12 @@
 Reads menus as `menus` writes them; it decides nothing about them.
 """
 
-import io
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pycdlib import PyCdlib
-from pycdlib.pycdlibexception import PyCdlibException
-
 from isobuilder.errors import MediumError, UsageError
+from isobuilder.isofile import read_file
 from isobuilder.schema import did_you_mean
 from isobuilder.vm import Firmware
 
@@ -54,9 +51,11 @@ class BootMenu:
 
 
 def read_menu(iso: Path, firmware: Firmware) -> BootMenu:
-    """The menu that `firmware` would show. Raises MediumError when `iso` is no medium with a menu of ours."""
+    """The menu that `firmware` would show. Raises MediumError when `iso` is no medium with a menu of ours, UsageError
+    when it cannot be read.
+    """
     path = MENU_PATHS[firmware]
-    text = _read(iso, path)
+    text = read_file(iso, path, limit=SIZE_LIMIT).decode("utf-8", errors="replace")
     menu = parse_isolinux(text) if firmware == "bios" else parse_grub(text)
     if not menu.lines or menu.default not in [line.id for line in menu.lines]:
         raise MediumError(
@@ -103,27 +102,3 @@ def parse_grub(text: str) -> BootMenu:
         elif found := re.match(r"if serial --unit=([0-9])", line):
             port = int(found[1])
     return BootMenu(MENU_PATHS["uefi"], tuple(lines), default, port)
-
-
-def _read(iso: Path, path: str) -> str:
-    image = PyCdlib()
-    try:
-        with iso.open("rb") as file:
-            image.open_fp(file)
-            try:
-                return _file(image, f"/{path}").decode("utf-8")
-            finally:
-                image.close()
-    except OSError as error:
-        raise UsageError(f"{iso}: cannot be read: {error.strerror or error}") from error
-    except (PyCdlibException, UnicodeDecodeError) as error:
-        raise MediumError(f"{iso}: no medium with a menu at {path}: {error}") from error
-
-
-def _file(image: PyCdlib, path: str) -> bytes:
-    size = image.get_record(rr_path=path).get_data_length()
-    if size > SIZE_LIMIT:
-        raise MediumError(f"{path}: {size} bytes is no menu")
-    data = io.BytesIO()
-    image.get_file_from_iso_fp(data, rr_path=path)
-    return data.getvalue()

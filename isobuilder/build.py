@@ -1,15 +1,16 @@
 """The way through, on one screen: definition, kickstarts, lock, cache, tree, ISO."""
 
-import shutil
 from pathlib import Path
+
+from rich import filesize
 
 from isobuilder.cache import Cache
 from isobuilder.compose import compose
 from isobuilder.errors import HostError
 from isobuilder.fetch import Fetcher
-from isobuilder.iso import Written, check_output, write_iso
+from isobuilder.iso import Written, check_output, free_space, write_iso
 from isobuilder.lock import File, Lock
-from isobuilder.locking import Plan, make_lock, matching_lock, write_lock
+from isobuilder.locking import Plan, make_lock, matching_lock, other_versions, write_lock
 from isobuilder.progress import Progress
 from isobuilder.trust import Keyring, verify_digests, verify_package
 
@@ -22,6 +23,8 @@ def build(plan: Plan, fetcher: Fetcher, cache: Cache, output: Path, progress: Pr
     if lock is None:
         lock = make_lock(plan, fetcher, cache, progress)
         write_lock(plan, lock)
+    for version in other_versions(lock):
+        progress.note(f"warning: {version}; the bits may differ")
     fetch(lock, fetcher, cache, output, progress)
     check_signatures(lock, cache, progress)
     tree = compose(lock, plan.definition, plan.release, plan.kickstarts, cache)
@@ -29,19 +32,17 @@ def build(plan: Plan, fetcher: Fetcher, cache: Cache, output: Path, progress: Pr
 
 
 def fetch(lock: Lock, fetcher: Fetcher, cache: Cache, output: Path, progress: Progress) -> None:
-    """Bring what the lock names and the cache lacks, having said how much it is and that there is room for it."""
+    """Bring what the lock names and the cache lacks, having said how much it is and that there is room for the medium."""
     files = locked_files(lock)
     missing = [file for file in files if not cache.has(file.sha256, file.size)]
-    total, to_fetch = sum(file.size for file in files), sum(file.size for file in missing)
-    on_medium = [package for package in lock.packages if package.roles]
+    total, to_fetch = (filesize.decimal(sum(file.size for file in some)) for some in (files, missing))
+    packages = sum(bool(package.roles) for package in lock.packages)
+    free = _free_space(output)
     progress.note(
-        f"{len(on_medium)} packages on the medium; {_megabytes(total)} of input, {_megabytes(to_fetch)} to fetch"
+        f"{packages} packages on the medium; {total} of input, {to_fetch} to fetch; {filesize.decimal(free)} free"
     )
-    output.mkdir(parents=True, exist_ok=True)
-    for folder, need in ((cache.root, to_fetch), (output, total)):
-        free = shutil.disk_usage(folder).free
-        if need > free:
-            raise HostError(f"{folder}: {_megabytes(need)} needed, {_megabytes(free)} free")
+    if sum(file.size for file in files) > free:
+        raise HostError(f"{output}: {total} needed for the ISO, {filesize.decimal(free)} free")
     fetcher.fetch_all(files, title="Packages")
 
 
@@ -78,5 +79,9 @@ def check_signatures(lock: Lock, cache: Cache, progress: Progress) -> None:
         progress.note(f"warning: packages of repository {name} are unsigned, as the definition says")
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"
+def _free_space(output: Path) -> int:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        return free_space(output)
+    except OSError as error:
+        raise HostError(f"{output}: {error.strerror}", hint="Choose another place with --output-dir.") from error

@@ -12,11 +12,11 @@ from isobuilder.definition import Definition
 from isobuilder.errors import MediumError, TrustError
 from isobuilder.kickstart import Kickstart
 from isobuilder.lock import BootFile, File, Lock
-from isobuilder.menus import menu_entries, render_grub, render_isolinux
+from isobuilder.menus import SPLASH_PATH, menu_entries, render_grub, render_isolinux, splash
 from isobuilder.releases import ArchFacts, Release
 from isobuilder.repodata import write_repodata
 from isobuilder.tree import BootRecords, Cached, Content, Inline, Tree
-from isobuilder.trust import read_member
+from isobuilder.rpmpayload import read_member
 
 # The master boot record's code is no file on the medium; the lock names it all the same.
 MBR = "mbr"
@@ -82,6 +82,7 @@ def _member(boot: BootFile, lock: Lock, cache: Cache) -> bytes:
 def _menus(lock: Lock, definition: Definition, release: Release, kickstarts: Sequence[Kickstart]) -> dict[str, Content]:
     entries = menu_entries(kickstarts, definition, release, lock.volume_id)
     return {
+        SPLASH_PATH: Inline(splash()),
         "isolinux/isolinux.cfg": Inline(render_isolinux(entries, definition, release).encode()),
         "EFI/BOOT/grub.cfg": Inline(render_grub(entries, definition, release, lock.volume_id).encode()),
     }

@@ -79,6 +79,12 @@ class Fetcher:
                 return None
             raise
 
+    def size(self, url: str) -> int:
+        """How many bytes the file has, as the server says before it sends them. Raises FetchError."""
+        with self._session() as session:
+            transfers = self._transfers(session)
+            return self._persist(url, lambda: _size_once(transfers, url), lambda: 0)
+
     def fetch_all(self, files: Iterable[File], *, title: str) -> None:
         """Bring what the cache lacks of `files`.
 
@@ -304,20 +310,22 @@ def _check(stop: threading.Event) -> None:
         raise _StoppedError
 
 
+def _size_once(transfers: Transfers, url: str) -> int:
+    with transfers.get(url) as reply:
+        if reply.total is None:
+            raise FetchError(f"{shown(url)}: the server does not say how large it is")
+        return reply.total
+
+
 def _read_once(transfers: Transfers, url: str, limit: int) -> bytes:
     with transfers.get(url) as reply:
         if reply.encoding != "identity":
             raise FetchError(f"{shown(url)}: the server packs it as {reply.encoding!r}, unasked")
-        too_large = FetchError(f"{shown(url)}: is larger than the {limit} bytes that such a file may have")
-        if (reply.total or 0) > limit:
-            raise too_large
         data = bytearray()
         for chunk in reply.chunks:
             data += chunk
             if len(data) > limit:
-                raise too_large
-        if reply.total is not None and len(data) < reply.total:
-            raise BrokenTransferError(f"ended after {len(data)} of {reply.total} bytes")
+                raise FetchError(f"{shown(url)}: is larger than the {limit} bytes that such a file may have")
         return bytes(data)
 
 

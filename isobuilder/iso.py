@@ -8,6 +8,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from errno import EDQUOT, EFBIG, ENOSPC
@@ -17,7 +18,7 @@ from isobuilder.bootimage import with_boot_info
 from isobuilder.errors import HostError, TrustError, UsageError
 from isobuilder.isolayout import BLOCK, Extent, Layout, lay_out
 from isobuilder.isomd5 import FIELD_OFFSET, MediaSum
-from isobuilder.isostream import Stream, copy_cached, read_cached, sha256_of
+from isobuilder.isostream import Advance, Stream, copy_cached, read_cached, sha256_of
 from isobuilder.progress import Progress
 from isobuilder.tree import Cached, Tree
 
@@ -92,9 +93,8 @@ def write_iso(
                 _pour(layout, tree.boot.bios, stream)
             os.pwrite(image, media.field(), FIELD_OFFSET)
             with progress.task(f"Summing {output.name}", layout.size) as advance:
-                sha256 = sha256_of(image, advance)
+                sha256 = _summed_and_flushed(image, advance)
             os.write(sums, _checksum_line(sha256, output.name))
-            os.fsync(image)
             os.fsync(sums)
             check_output(output, force=force)
             _publish(part, output, sums_part)
@@ -132,6 +132,15 @@ def _pour_bios(extent: Extent, stream: Stream) -> str:
     data, finding = read_cached(content) if isinstance(content, Cached) else (content.data, "")
     stream.put(with_boot_info(data, block=extent.offset // BLOCK))
     return finding
+
+
+def _summed_and_flushed(image: int, advance: Advance) -> str:
+    """The sha256 of the open image, read from memory while the disk takes what was written."""
+    with ThreadPoolExecutor(1, "flush") as flusher:
+        flushed = flusher.submit(os.fsync, image)
+        sha256 = sha256_of(image, advance)
+        flushed.result()
+    return sha256
 
 
 def _checksum_line(sha256: str, name: str) -> bytes:

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, cast
 
 from pycdlib import PyCdlib
 from pycdlib.pycdlibexception import PyCdlibException
+from pycdlib.rockridge import RockRidgeContinuationBlock
 
 from isobuilder import systemarea
 from isobuilder.errors import MediumError
@@ -144,7 +145,7 @@ def _check_boot(tree: Tree) -> None:
 
 
 def _described(tree: Tree, paths: IsoPaths) -> PyCdlib:
-    """The tree as pycdlib's records, each folder filled in the order of its names."""
+    """The tree as pycdlib's records."""
     iso = PyCdlib()
     # Rock Ridge 1.09: with 1.12 pycdlib gives every file the same serial number, and readers take them for one file.
     # No Joliet: it would cap the volume id at 16 characters, and Linux prefers Rock Ridge anyway.
@@ -155,20 +156,37 @@ def _described(tree: Tree, paths: IsoPaths) -> PyCdlib:
         vol_ident=tree.volume_id,
         app_ident_str="ISOBUILDER",
     )
-    for path, iso_path in paths.folders.items():
-        iso.add_directory(iso_path, rr_name=_name(path), file_mode=_FOLDER_MODE)
-    for path, iso_path in paths.files.items():
-        if path in tree.files:
-            content = tree.files[path]
-            absent = cast("BinaryIO", _Absent(path, content))
-            iso.add_fp(absent, content.size, iso_path, rr_name=_name(path), file_mode=_FILE_MODE)
-    for path, target in sorted(tree.links.items()):
-        iso.add_hard_link(iso_old_path=paths.files[target], iso_new_path=paths.files[path], rr_name=_name(path))
-    _add_boot_records(iso, tree, paths)
+    _fill(iso, tree, paths)
     for record in iso.pvd.root_directory_record().children[:2]:
         _set_mode(record, _FOLDER_MODE)
     _set_mode(iso.get_record(iso_path=paths.files[tree.boot.catalog]), _FILE_MODE)
     return iso
+
+
+def _fill(iso: PyCdlib, tree: Tree, paths: IsoPaths) -> None:
+    """Add everything, each folder's files in the order of their names."""
+    continuations: dict[str, list[RockRidgeContinuationBlock]] = {}
+
+    def enter_folder_of(path: str) -> None:
+        # pycdlib puts what long names continue with into whatever block has room, one of another folder too. A reader
+        # that only goes forward (libarchive) then finds it behind itself; so each folder gets blocks of its own.
+        iso.pvd.rr_ce_blocks = continuations.setdefault(path.rpartition("/")[0], [])
+
+    for path, iso_path in paths.folders.items():
+        enter_folder_of(path)
+        iso.add_directory(iso_path, rr_name=_name(path), file_mode=_FOLDER_MODE)
+    for path, iso_path in paths.files.items():
+        if path in tree.files:
+            content = tree.files[path]
+            enter_folder_of(path)
+            absent = cast("BinaryIO", _Absent(path, content))
+            iso.add_fp(absent, content.size, iso_path, rr_name=_name(path), file_mode=_FILE_MODE)
+    for path, target in sorted(tree.links.items()):
+        enter_folder_of(path)
+        iso.add_hard_link(iso_old_path=paths.files[target], iso_new_path=paths.files[path], rr_name=_name(path))
+    enter_folder_of(tree.boot.catalog)
+    _add_boot_records(iso, tree, paths)
+    iso.pvd.rr_ce_blocks = [block for blocks in continuations.values() for block in blocks]
 
 
 def _add_boot_records(iso: PyCdlib, tree: Tree, paths: IsoPaths) -> None:

@@ -23,8 +23,8 @@ _DIGITS_PER_FRAGMENT = 3
 class MediaSum:
     """The checksum of one volume, fed its bytes from the first to the last in pieces of any size.
 
-    `volume_size` is the size that the volume descriptor states, in bytes: a multiple of 2048, and at least 1 MiB so
-    that every prefix has something in it. The field at `FIELD_OFFSET` must hold spaces in what is fed.
+    `volume_size` is the size that the volume descriptor states, in bytes: a multiple of 2048, and at least 1 MiB, so
+    that a fragment is longer than a block. The field at `FIELD_OFFSET` must hold spaces in what is fed.
     """
 
     def __init__(self, volume_size: int) -> None:
@@ -73,11 +73,9 @@ def _fragment_ends(total: int) -> Iterator[int]:
     The tool reads blocks of 32 KiB and takes a sum behind the first block that begins in a new fragment.
     """
     fragment = total // (_FRAGMENTS + 1)
-    seen = 0
     for number in range(1, total // fragment + 1):
         start = -(-number * fragment // _BLOCK) * _BLOCK
-        if start < total and start // fragment > seen:
-            seen = start // fragment
+        if start < total:
             yield min(start + _BLOCK, total)
 
 

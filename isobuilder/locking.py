@@ -1,6 +1,7 @@
 """From a definition to a lock: every choice is made here, and none after it."""
 
 import os
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -19,6 +20,12 @@ from isobuilder.resolve import RoleRequest, Source, resolve
 
 # What comes from these ends up in the bits of the medium.
 LIBRARIES = ("createrepo_c", "jinja2", "productmd", "pycdlib", "solv")
+
+
+def tool_versions() -> dict[str, str]:
+    """The version of everything that the bits of a medium depend on besides its lock; zlib packs the repodata."""
+    libraries = {name: metadata.version(name) for name in LIBRARIES}
+    return {"isobuilder": __version__, **libraries, "zlib": zlib.ZLIB_RUNTIME_VERSION}
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,7 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress) ->
         [RoleRequest(kickstart.role, kickstart.request, kickstart.path) for kickstart in plan.kickstarts],
         arch=definition.arch,
         always=facts.always,
+        may=facts.may,
         extra=[facts.boot.mbr.package],
     )
     for note in (*(note for kickstart in plan.kickstarts for note in kickstart.notes), *resolution.notes):
@@ -83,12 +91,22 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress) ->
         volume_id=plan.volume_id,
         epoch=source_date_epoch(os.environ) or found.newest,
         made_from=dict(plan.made_from),
-        made_with={"isobuilder": __version__, **{name: metadata.version(name) for name in LIBRARIES}},
+        made_with=tool_versions(),
         keys=found.keys,
         repositories=found.repositories,
         boot=(*found.boot, BootFile(path=compose.MBR, nevra=mbr.nevra, member=facts.boot.mbr.file)),
         packages=resolution.packages,
     )
+
+
+def other_versions(lock: Lock) -> list[str]:
+    """The tools that are not of the version that the lock was made with, a line each: the bits may differ."""
+    now = tool_versions()
+    return [
+        f"{name} is {now.get(name, 'missing')}, the lock was made with {version}"
+        for name, version in lock.made_with.items()
+        if now.get(name) != version
+    ]
 
 
 def matching_lock(plan: Plan) -> Lock | None:

@@ -20,10 +20,8 @@ from isobuilder.lock import File
 _PRIMARY_FILES = ("/etc/*", "*bin/*", "/usr/lib/sendmail")
 _NAMES = solv.Selection.SELECTION_NAME | solv.Selection.SELECTION_CANON | solv.Selection.SELECTION_DOTARCH
 _FLAGS = (
-    # As libsolv is built for Fedora and CentOS: glibc.i686 goes beside glibc.x86_64, and obsoletes know the difference.
+    # glibc.i686 goes beside glibc.x86_64, as in dnf; libsolv alone would not have it so.
     solv.Pool.POOL_FLAG_IMPLICITOBSOLETEUSESCOLORS,
-    solv.Pool.POOL_FLAG_OBSOLETEUSESCOLORS,
-    solv.Pool.POOL_FLAG_NOOBSOLETESMULTIVERSION,
     # Packages that are left out stay known, so that a problem with one says so.
     solv.Pool.POOL_FLAG_WHATPROVIDESWITHDISABLED,
 )

@@ -15,16 +15,10 @@ from isobuilder.comps import merge_comps, parse_comps
 from isobuilder.errors import ResolveError
 from isobuilder.lock import Package
 from isobuilder.pool import PackagePool, Source
-from isobuilder.selection import Ask, RoleRequest, Selection, select
+from isobuilder.selection import INSTALLER, SCREENS, Ask, RoleRequest, Selection, select
 
 __all__ = ["Resolution", "RoleRequest", "Source", "resolve"]
 
-# As dnf sets libsolv.
-_FLAGS = (
-    solv.Solver.SOLVER_FLAG_BEST_OBEY_POLICY,
-    solv.Solver.SOLVER_FLAG_KEEP_ORPHANS,
-    solv.Solver.SOLVER_FLAG_YUM_OBSOLETES,
-)
 _WEAK_RELATIONS = MappingProxyType(
     {
         solv.Solver.SOLVER_REASON_RECOMMENDED: "recommended by",
@@ -47,12 +41,14 @@ def resolve(
     *,
     arch: str,
     always: Sequence[str],
-    extra: Sequence[str],
+    may: Sequence[str] = (),
+    extra: Sequence[str] = (),
 ) -> Resolution:
     """The packages that `roles` need from `sources`, each role resolved alone from an empty system of `arch`.
 
-    `always` are the names that the installer adds to every role. `extra` are packages that boot code is taken out of:
-    they are in the result without what they require, and without roles unless a role needs them too. Where two roles
+    `always` are the names that the installer adds to every role, `may` those that a person can bring in there: each role
+    is resolved without the latter and with them, and the result has both. `extra` are packages that boot code is taken
+    out of: they are in the result without what they require, and without roles unless a role needs them too. Where two roles
     need different versions of a package, both are in the result.
 
     Raises ResolveError with every unknown name of every role and its line, or with libsolv's account of what does not
@@ -62,7 +58,10 @@ def resolve(
     pool = PackagePool(sources, arch=arch, paths=paths)
     published = [source.files["group"].read_bytes() for source in sources if "group" in source.files]
     comps = parse_comps(merge_comps(published))
-    selections = [select(pool, comps, role, always) for role in roles]
+    installer = dict.fromkeys(always, INSTALLER)
+    person = installer | dict.fromkeys([name for name in may if name not in installer], SCREENS)
+    ways = (installer, person) if may else (installer,)
+    selections = [select(pool, comps, role, added) for role in roles for added in ways]
     extras = {name: pool.best(name) for name in extra}
     _refuse(
         "packages or groups are asked for that no repository has",
@@ -76,7 +75,7 @@ def resolve(
     problems: list[str] = []
     for selection in selections:
         for solvable, reason in _solve(pool, selection, problems):
-            chosen.setdefault(solvable.id, {})[selection.role.role] = reason
+            chosen.setdefault(solvable.id, {}).setdefault(selection.role.role, reason)
     _refuse(
         "what the kickstarts ask for does not fit together",
         problems,
@@ -105,8 +104,6 @@ def _solve(pool: PackagePool, selection: Selection, problems: list[str]) -> Iter
     """What the role needs, each with the reason; or nothing, and the reasons why not added to `problems`."""
     pool.leave_out(selection.left_out)
     solver = pool.solv.Solver()
-    for flag in _FLAGS:
-        solver.set_flag(flag, 1)
     solver.set_flag(solv.Solver.SOLVER_FLAG_IGNORE_RECOMMENDED, int(not selection.role.request.weak))
     found = solver.solve([_job(pool, ask) for ask in selection.asks])
     problems.extend(line for problem in found for line in _account(problem, selection))

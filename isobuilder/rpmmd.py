@@ -30,7 +30,7 @@ LIMITS = MappingProxyType(
     {"primary": 1 << 30, "filelists": 8 << 30, "other": 4 << 30, "group": 64 << 20, "modules": 64 << 20}
 )
 _CHUNK = 1 << 20
-# A decompressor's window is its memory: `xz -9` needs 65 MiB, `zstd --long` 128 MiB.
+# A decompressor's window is its memory: `xz -9` needs 65 MiB. zstd's own limit is this one.
 _WINDOW = 128 << 20
 _PROLOG = 64 << 10
 
@@ -155,7 +155,7 @@ def _decompressed(source: BinaryIO) -> Iterator[bytes]:
     elif magic.startswith(b"BZh"):
         reader = bz2.BZ2File(source)
     elif magic.startswith(b"\x28\xb5\x2f\xfd"):
-        reader = zstandard.ZstdDecompressor(max_window_size=_WINDOW).stream_reader(source, read_across_frames=True)
+        reader = zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True)
     return iter(functools.partial(reader.read, _CHUNK), b"")
 
 

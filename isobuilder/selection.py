@@ -13,6 +13,7 @@ from isobuilder.pool import PackagePool
 from isobuilder.schema import did_you_mean
 
 INSTALLER = "added by the installer"
+SCREENS = "may be chosen at the installer's screens"
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,12 @@ class Selection:
     notes: tuple[str, ...]
 
 
-def select(pool: PackagePool, comps: Comps, role: RoleRequest, always: Sequence[str]) -> Selection:
-    """Look up all that `role` asks for; `always` are the names that the installer adds to every role.
+def select(pool: PackagePool, comps: Comps, role: RoleRequest, added: Mapping[str, str]) -> Selection:
+    """Look up all that `role` asks for; `added` are names that the installer brings in, each with the reason.
 
     Mistakes are names that nothing is called by; a member of a group that no repository has is a note, as with dnf.
     """
-    return _Selector(pool, comps, role).select(always)
+    return _Selector(pool, comps, role).select(added)
 
 
 @dataclass
@@ -78,8 +79,8 @@ class _Selector:
             solvable.id: wanted for wanted in reversed(excluded) for solvable in self.pool.called(wanted.text)
         }
 
-    def select(self, always: Sequence[str]) -> Selection:
-        asks = (*self._named(), *self._grouped(), *self._always(always))
+    def select(self, added: Mapping[str, str]) -> Selection:
+        asks = (*self._named(), *self._grouped(), *self._added(added))
         return Selection(self.role, asks, self.excluded_by, tuple(self.mistakes), tuple(self.notes))
 
     def _named(self) -> Iterator[Ask]:
@@ -87,9 +88,9 @@ class _Selector:
             where = self.role.where(wanted.line)
             yield from self._ask(wanted.text, f"named at {where}", where)
 
-    def _always(self, names: Iterable[str]) -> Iterator[Ask]:
-        for name in names:
-            yield from self._ask(name, INSTALLER, self.role.where(0))
+    def _added(self, names: Mapping[str, str]) -> Iterator[Ask]:
+        for name, reason in names.items():
+            yield from self._ask(name, reason, self.role.where(0))
 
     def _ask(self, word: str, reason: str, where: str) -> Iterator[Ask]:
         found = self.pool.named(word)

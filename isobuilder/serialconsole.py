@@ -1,5 +1,6 @@
 """What a machine says on its serial line: a log on disk, and plain text to look for patterns in."""
 
+import codecs
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ class SerialConsole:
         self._log = log
         self._logged = 0
         self._pending = b""
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._text = ""
         self._position = 0
 
@@ -50,7 +52,7 @@ class SerialConsole:
         start = data.rfind(b"\x1b")
         complete = start < 0 or len(data) - start > _LONGEST_ESCAPE
         data, self._pending = (data, b"") if complete else (data[:start], data[start:])
-        self._text += data.decode("utf-8", errors="replace")
+        self._text += self._decoder.decode(data)
         surplus = max(0, len(self._text) - WINDOW)
         self._text = self._text[surplus:]
         self._position = max(0, self._position - surplus)

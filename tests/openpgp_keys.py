@@ -30,8 +30,7 @@ class Keyhome:
             input=data,
             env={**os.environ, "GNUPGHOME": os.fspath(self.old if program == "gpg1" else self.path)},
             check=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             timeout=60,
         ).stdout
 
@@ -81,7 +80,8 @@ def gpgv_accepts(public: bytes, data: bytes, signature: bytes, folder: Path) -> 
     (folder / "ring.gpg").write_bytes(public)
     (folder / "data").write_bytes(data)
     (folder / "data.sig").write_bytes(signature)
-    command = ["gpgv", "--homedir", folder, "--keyring", folder / "ring.gpg", folder / "data.sig", folder / "data"]
+    command: list[str | Path] = ["gpgv", "--homedir", folder, "--keyring", folder / "ring.gpg"]
+    command += [folder / "data.sig", folder / "data"]
     return subprocess.run(command, check=False, capture_output=True, timeout=60).returncode == 0
 
 

@@ -106,7 +106,7 @@ def _documents(packages: Sequence[Fake], comps: str) -> dict[str, bytes]:
     for kind, root in namespaces.items():
         dump = getattr(createrepo_c, f"xml_dump_{kind}")
         body = "".join(dump(package) for package in made)
-        text = f"<{root} packages=\"{len(made)}\">\n{body}</{root.split()[0]}>\n"
+        text = f'<{root} packages="{len(made)}">\n{body}</{root.split()[0]}>\n'
         documents[kind] = f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode()
     if comps:
         documents["group"] = f"<comps>{comps}</comps>".encode()

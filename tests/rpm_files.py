@@ -54,7 +54,7 @@ def payload_at(package: bytes) -> int:
 
 
 def rename_tag(package: bytes, old: int, new: int) -> bytes:
-    """An unsigned `package` whose header has the entry `old` under the number `new`, and the digests that belong to it."""
+    """An unsigned `package` whose header has the entry `old` under the number `new`, and digests to match."""
     start, end = header_at(package), payload_at(package)
     header = bytearray(package[start:end])
     count = int.from_bytes(header[8:12], "big")
@@ -103,7 +103,5 @@ def rpm_database(folder: Path, *keys: bytes) -> Path:
     for number, key in enumerate(keys):
         path = folder / f"{number}.asc"
         path.write_bytes(key)
-        subprocess.run(
-            ["rpmkeys", "--dbpath", folder, "--import", path], check=True, capture_output=True, timeout=60
-        )
+        subprocess.run(["rpmkeys", "--dbpath", folder, "--import", path], check=True, capture_output=True, timeout=60)
     return folder

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -329,9 +330,12 @@ def test_a_drip_is_a_stall(mirror: Mirror, cache: Cache, slept: Slept) -> None:
 
 
 def test_silence_is_a_stall(mirror: Mirror, cache: Cache, slept: Slept) -> None:
+    started = time.monotonic()
     file = named(mirror, "/a")
     mirror.faults["/a"].append(Fault(hang=True))
     Fetcher(cache, progress=Silent(), sleep=slept, patience=Patience(silence=0.1)).fetch_all([file], title="Packages")
+    # The server would be silent for as long as the test lasts.
+    assert time.monotonic() - started < 5
     assert is_kept(cache, file)
 
 

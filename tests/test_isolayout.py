@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import io
 import pkgutil
 import re
 import time
@@ -63,6 +64,10 @@ def test_the_inside_of_pycdlib_is_as_the_layout_needs_it() -> None:
         assert record.rock_ridge.dr_entries.px_record is not None
         assert record.rock_ridge.dr_entries.px_record.posix_file_mode == 0o40555
     assert iso.inodes == []
+    assert iso.pvd.rr_ce_blocks == []
+    blocks = iso.pvd.rr_ce_blocks
+    iso.add_fp(io.BytesIO(), 0, "/LONG.;1", rr_name="x" * 200, file_mode=0o100644)
+    assert len(blocks) == 1
     assert iso.pvd.space_size > 16
 
 

@@ -65,6 +65,10 @@ def test_names_that_boot_loaders_look_for_are_kept_whatever_lies_beside_them(oth
     }
 
 
+def test_a_plain_name_is_not_lost_to_one_that_becomes_like_it() -> None:
+    assert iso_paths(["boot-1.cfg", "boot_1.cfg"]).files["boot_1.cfg"] == "/BOOT_1.CFG;1"
+
+
 def test_a_name_stays_when_a_colliding_neighbour_beyond_it_goes() -> None:
     stem = "x" * 40
     all_three = iso_paths([f"{stem}1.rpm", f"{stem}2.rpm", f"{stem}3.rpm"])

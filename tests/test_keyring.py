@@ -203,9 +203,9 @@ def test_a_subkey_must_be_bound_both_ways(home: Keyhome, keys: dict[str, str], f
 
 
 def test_a_key_must_be_signed_by_itself(home: Keyhome, keys: dict[str, str]) -> None:
-    [key, user, _] = packets(home.public(keys["rsa2048"], armor=False))
+    [key, user, (_, own)] = packets(home.public(keys["rsa2048"], armor=False))
     other = next(body for kind, body in packets(home.public(keys["ed25519"], armor=False)) if kind == 2)
-    for signatures in ([], [(2, other)]):
+    for signatures in ([], [(2, other)], [(2, own[:-1] + bytes([own[-1] ^ 1]))]):
         with pytest.raises(TrustError) as caught:
             Keyring.from_files([(block([key, user, *signatures]), [keys["rsa2048"]])])
         assert "not signed by itself" in caught.value.details[0]
@@ -290,7 +290,8 @@ def test_nothing_but_trust_errors_comes_of_damage(
     at = data.draw(st.integers(0, len(public)))
     bad = public[:at] + data.draw(st.binary(max_size=16)) + public[data.draw(st.integers(at, len(public))) :]
     if data.draw(st.booleans()):
-        bad = b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n" + base64.b64encode(bad) + b"\n-----END PGP PUBLIC KEY BLOCK-----"
+        kind = b"PGP PUBLIC KEY BLOCK-----\n"
+        bad = b"-----BEGIN " + kind + b"\n" + base64.b64encode(bad) + b"\n-----END " + kind
     try:
         Keyring.from_files([(bad, [family[0]])]).verify(DATA, data.draw(st.binary(max_size=400)))
     except TrustError:

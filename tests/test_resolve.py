@@ -56,6 +56,8 @@ PACKAGES = (
     Fake("provider", provides=["virtual"]),
     Fake("owner", files=["/opt/file"]),
     Fake("program", files=["/usr/bin/program"]),
+    Fake("split", arch="x86_64"),
+    Fake("merged", arch="i686", obsoletes=["split"]),
     Fake("choose", requires=["choice"]),
     Fake("choice1", provides=["choice"]),
     Fake("choice2", provides=["choice"]),
@@ -82,10 +84,14 @@ def request(
 
 
 def run(
-    sources: Source | Sequence[Source], *roles: RoleRequest, always: Sequence[str] = (), extra: Sequence[str] = ()
+    sources: Source | Sequence[Source],
+    *roles: RoleRequest,
+    always: Sequence[str] = (),
+    may: Sequence[str] = (),
+    extra: Sequence[str] = (),
 ) -> Resolution:
     every = [sources] if isinstance(sources, Source) else sources
-    return resolve(every, roles, arch="x86_64", always=always, extra=extra)
+    return resolve(every, roles, arch="x86_64", always=always, may=may, extra=extra)
 
 
 def nevras(resolution: Resolution) -> list[str]:
@@ -121,6 +127,7 @@ SCENARIOS = [
     Scenario(["multi.i686"]),
     Scenario(["multi", "multi.i686"]),
     Scenario(["mult*", "clib.i686"]),
+    Scenario(["split", "merged.i686"]),
     Scenario(["foreign"]),
     Scenario(["virtual"]),
     Scenario(["/opt/file"]),
@@ -142,7 +149,7 @@ def test_the_same_packages_as_dnf(base: Source, tmp_path: Path) -> None:
     for scenario, answer in zip(SCENARIOS, answers, strict=True):
         assert_same(scenario, answer.packages, [base])
     # The oracle itself: some are chosen and some refused.
-    assert sum(bool(answer.error) for answer in answers) == 10
+    assert sum(bool(answer.error) for answer in answers) == 11
 
 
 def test_priority_beats_version_as_with_dnf(tmp_path: Path) -> None:
@@ -186,6 +193,20 @@ def test_every_package_has_its_reason(base: Source) -> None:
         "words": ("required by a",),
     }
     assert {package.roles for package in resolution.packages} == {("front",)}
+
+
+def test_what_a_person_can_choose_is_there_beside_what_the_role_takes_alone(base: Source) -> None:
+    # Alone the role takes choice1; with choice2 chosen at the installer's screens, nothing needs choice1.
+    alone, chosen = run(base, request("choose")), run(base, request("choose"), may=["choice2"])
+    assert names(alone) == ["choice1", "choose"]
+    assert {package.name: package.reasons for package in chosen.packages} == {
+        "choice1": ("required by choose",),
+        "choice2": ("may be chosen at the installer's screens",),
+        "choose": ("named at ks/role.cfg:1",),
+    }
+    with pytest.raises(ResolveError) as caught:
+        run(base, request("choose"), may=["nosuch"])
+    assert "'nosuch'" in caught.value.details[0]
 
 
 def test_the_union_of_roles(base: Source) -> None:
@@ -232,6 +253,13 @@ def test_packages_for_boot_code_come_alone(base: Source) -> None:
         "epoch-1:1-1.noarch": ((), ()),
         "multi-0:1-1.x86_64": ((), ()),
     }
+
+
+def test_packages_for_boot_code_are_the_best_there_are(tmp_path: Path) -> None:
+    base = make_repository(tmp_path / "1", [Fake("syslinux", "1-1"), Fake("syslinux", "1-10"), Fake("syslinux", "1-9")])
+    assert nevras(run(base, extra=["syslinux"])) == ["syslinux-0:1-10.noarch"]
+    site = make_repository(tmp_path / "2", [Fake("syslinux", "1-2")], id="site", priority=10)
+    assert nevras(run([base, site], extra=["syslinux"])) == ["syslinux-0:1-2.noarch"]
 
 
 def test_members_that_no_repository_has_are_noted_once(base: Source) -> None:

@@ -21,22 +21,36 @@ def image(places: Places, identity: str = "test") -> bytearray:
     return whole
 
 
-def test_the_gpt_by_itself_is_without_fault(tmp_path: Path) -> None:
-    """With a protective MBR in front of it, so that sgdisk judges the GPT and not the hybrid."""
-    whole = image(PLACES)
+def protected(whole: bytearray) -> bytearray:
+    """The same with a protective MBR, so that sgdisk judges the GPT and not the hybrid."""
     protective = struct.pack("<B3sB3sII", 0, b"\0\2\0", 0xEE, b"\xff\xff\xff", 1, len(whole) // 512 - 1)
-    whole[446:510] = protective.ljust(64, b"\0")
-    disk = tmp_path / "disk"
-    disk.write_bytes(whole)
+    return whole[:446] + protective.ljust(64, b"\0") + whole[510:]
 
-    verified = subprocess.run(["sgdisk", "-v", disk], check=True, capture_output=True, text=True).stdout
-    listed = subprocess.run(["sgdisk", "-i", "2", disk], check=True, capture_output=True, text=True).stdout
 
+def sgdisk(option: str, whole: bytearray, folder: Path) -> str:
+    (folder / "disk").write_bytes(whole)
+    return subprocess.run(
+        ["sgdisk", *option.split(), folder / "disk"], check=True, capture_output=True, text=True
+    ).stdout
+
+
+def test_the_gpt_by_itself_is_without_fault(tmp_path: Path) -> None:
+    whole = protected(image(PLACES))
+    verified, listed = sgdisk("-v", whole, tmp_path), sgdisk("-i 2", whole, tmp_path)
     assert "No problems found" in verified
     assert "Caution" not in verified
     assert "C12A7328-F81F-11D2-BA4B-00A0C93EC93B (EFI system partition)" in listed
     assert "First sector: 200 " in listed
     assert "Last sector: 2999 " in listed
+
+
+def test_the_backup_stands_in_for_a_lost_primary(tmp_path: Path) -> None:
+    whole = protected(image(PLACES))
+    before = sgdisk("-i 2", whole, tmp_path)
+    whole[512 : 34 * 512] = bytes(33 * 512)
+    after = sgdisk("-i 2", whole, tmp_path)
+    assert before.startswith("Partition GUID code")
+    assert after.endswith(before)
 
 
 def test_the_mbr_says_where_the_bios_image_and_the_efi_image_are() -> None:

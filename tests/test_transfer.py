@@ -99,6 +99,7 @@ def test_redirects_are_followed_so_far(mirror: Mirror, fetcher: Fetcher) -> None
     mirror.faults["/round"].extend([Fault(status=301, headers={"Location": "/round"})] * 99)
     with pytest.raises(FetchError, match="more than 10 redirects"):
         fetcher.read(mirror.url + "/round", limit=9)
+    assert [path for path, _ in mirror.requests].count("/round") == 11
     for there in ("file:///etc/passwd", "ftp://127.0.0.1/a", "http://[", "http:///"):
         mirror.faults["/a"].append(Fault(status=307, headers={"Location": there}))
         with pytest.raises(FetchError):

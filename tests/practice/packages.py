@@ -27,14 +27,17 @@ _NAMES = {
     "procps": "procps-ng",
 }
 _STATE = "system-state"
+_SETUP = "setup"
 _BASE = "base-files"
 _LOGIN = ("libpam-modules", "libpam-runtime", "login", "passwd")
 
 # Debian's package manager and its lists, and what belongs to one machine: addresses, names, keys.
 _LEFT_OUT = re.compile(
     r"/(?:dev|proc|run|sys|tmp|etc/apt|etc/dpkg|var/lib/apt|var/lib/dpkg|var/cache|var/log)(?:/|$)"
-    r"|/etc/(?:hostname|resolv\.conf|ssh/ssh_host_.*)$"
+    r"|/etc/(?:hostname|resolv\.conf|ssh/ssh_host_.*|\.pwd\.lock|(?:group|gshadow|passwd|shadow|subgid|subuid)-)$"
 )
+# As on CentOS: users and groups, in a package that requires nothing, so that it is installed before files are theirs.
+_ACCOUNTS = ("/etc/group", "/etc/gshadow", "/etc/passwd", "/etc/shadow")
 _MOUNT_POINTS = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/cache", "/var/log")
 
 
@@ -70,7 +73,9 @@ def split(tree: Path) -> list[Rpm]:
     names = {name: deb.rpm_name for name, deb in debs.items()}
     virtual = {name for deb in debs.values() for [(name, _)] in deb.relations("Provides")} - debs.keys()
     rpms = [_rpm(deb, names | {name: name for name in virtual}, files[deb.name], debs) for deb in debs.values()]
-    rpms.append(Rpm(_STATE, "1", "Files that configuring the packages made", files=tuple(state)))
+    state -= set(_ACCOUNTS)
+    rpms.append(Rpm(_SETUP, "1", "Users and groups of the system", arch="noarch", files=_ACCOUNTS))
+    rpms.append(Rpm(_STATE, "1", "Files that configuring the packages made", requires=(_SETUP,), files=tuple(state)))
     return sorted(rpms, key=lambda rpm: rpm.name)
 
 
@@ -129,7 +134,7 @@ def _walk(tree: Path) -> Iterator[str]:
 
 def _rpm(deb: _Deb, names: Mapping[str, str], files: set[str], debs: Mapping[str, _Deb]) -> Rpm:
     epoch, version, release = _evr(deb.fields["Version"])
-    requires = {"basesystem"} | {_words(found, names) for found in deb.relations("Depends", "Pre-Depends")}
+    requires = {"basesystem", _SETUP} | {_words(found, names) for found in deb.relations("Depends", "Pre-Depends")}
     if deb.name == _BASE:
         # In Debian nothing requires an essential package: it is always there.
         essential = [name for name, other in debs.items() if other.fields.get("Essential") == "yes"]

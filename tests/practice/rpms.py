@@ -2,7 +2,7 @@
 
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +52,8 @@ def build_rpms(rpms: Iterable[Rpm], tree: Path, output: Path, scratch: Path, epo
     """
     spec = ["Name: practice\nVersion: 1\nRelease: 1\nSummary: None\nLicense: Various\nAutoReqProv: no\n"]
     spec.append("%description\nNot built: only its parts are.\n")
-    spec += [_package(rpm, tree) for rpm in rpms]
+    owners = _Owners(_names(tree / "etc/passwd"), _names(tree / "etc/group"))
+    spec += [_package(rpm, tree, owners) for rpm in rpms]
     (scratch / "practice.spec").write_text("\n".join(spec), encoding="utf-8")
     defines = {**_SETTINGS, "_topdir": str(scratch), "_rpmdir": str(output)}
     words = [word for name, value in defines.items() for word in ("--define", f"{name} {value}")]
@@ -62,7 +63,20 @@ def build_rpms(rpms: Iterable[Rpm], tree: Path, output: Path, scratch: Path, epo
     )
 
 
-def _package(rpm: Rpm, tree: Path) -> str:
+@dataclass(frozen=True)
+class _Owners:
+    """Names by number. In a package owners are names: rpm looks them up where it installs."""
+
+    users: Mapping[int, str]
+    groups: Mapping[int, str]
+
+
+def _names(table: Path) -> dict[int, str]:
+    rows = [line.split(":") for line in table.read_text(encoding="utf-8").splitlines()] if table.exists() else []
+    return {0: "root"} | {int(row[2]): row[0] for row in rows}
+
+
+def _package(rpm: Rpm, tree: Path, owners: _Owners) -> str:
     tags = [("Version", rpm.version), ("Release", rpm.release), ("Epoch", rpm.epoch), ("License", "Various")]
     tags += [("BuildArch", "noarch")] if rpm.arch == "noarch" else []
     tags += [("Summary", rpm.summary.replace("%", "%%")), ("AutoReqProv", "no")]
@@ -71,15 +85,16 @@ def _package(rpm: Rpm, tree: Path) -> str:
     tags += [("Provides", one) for one in rpm.provides]
     lines = "".join(f"{tag}: {value}\n" for tag, value in tags if (tag, value) != ("Epoch", "0"))
     name = f"-n {rpm.name}"
-    files = "".join(_file_line(tree, path) for path in sorted(rpm.files))
+    files = "".join(_file_line(tree, path, owners) for path in sorted(rpm.files))
     return f"%package {name}\n{lines}%description {name}\n{rpm.summary}\n%files {name}\n{files}"
 
 
-def _file_line(tree: Path, path: str) -> str:
+def _file_line(tree: Path, path: str, owners: _Owners) -> str:
     status = (tree / path[1:]).lstat()
     words = []
     if not stat.S_ISLNK(status.st_mode):
-        words.append(f"%attr({stat.S_IMODE(status.st_mode):o},{status.st_uid},{status.st_gid})")
+        user, group = owners.users[status.st_uid], owners.groups[status.st_gid]
+        words.append(f"%attr({stat.S_IMODE(status.st_mode):o},{user},{group})")
     if stat.S_ISDIR(status.st_mode):
         words.append("%dir")
     elif path.startswith("/etc/") and stat.S_ISREG(status.st_mode):

@@ -1,0 +1,188 @@
+"""What is on the disk when an image is written, when it fails, and when something is there already."""
+
+import errno
+import re
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from isobuilder.errors import HostError, UsageError
+from isobuilder.iso import Written, _publish, check_output, write_iso
+from isobuilder.progress import Silent
+from isobuilder.tree import Tree
+from tests.isotree import sample_tree, write
+
+EVERYTHING_FREE = 1 << 50
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    return sample_tree(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def written(sample: Tree, tmp_path_factory: pytest.TempPathFactory) -> Written:
+    return write(sample, tmp_path_factory.mktemp("iso") / "sample.iso")
+
+
+class Interrupting:
+    """Progress that raises in the middle: what a person at the keyboard does."""
+
+    def __init__(self, title: str, error: BaseException) -> None:
+        self.title = title
+        self.error = error
+
+    @contextmanager
+    def task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            if title.startswith(self.title) and done > total // 2:
+                raise self.error
+
+        yield advance
+
+    def note(self, line: str) -> None:
+        raise AssertionError(line)
+
+
+@pytest.mark.parametrize("moment", ["Writing", "Summing"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("a bug")])
+def test_an_interrupted_write_leaves_nothing(sample: Tree, moment: str, error: BaseException, tmp_path: Path) -> None:
+    with pytest.raises(type(error)):
+        write_iso(sample, tmp_path / "x.iso", progress=Interrupting(moment, error))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_write_leaves_the_older_pair_as_it_was(sample: Tree, tmp_path: Path) -> None:
+    (tmp_path / "x.iso").write_text("older")
+    (tmp_path / "x.iso.sha256").write_text("older sum")
+    with pytest.raises(KeyboardInterrupt):
+        write_iso(sample, tmp_path / "x.iso", progress=Interrupting("Summing", KeyboardInterrupt()), force=True)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "x.iso": "older",
+        "x.iso.sha256": "older sum",
+    }
+
+
+def test_force_replaces_an_older_pair(sample: Tree, written: Written, tmp_path: Path) -> None:
+    (tmp_path / "x.iso").write_text("older")
+    (tmp_path / "x.iso.sha256").write_text("older sum")
+    (tmp_path / ".x.iso.part").write_bytes(bytes(written.size + 1))
+    write_iso(sample, tmp_path / "x.iso", progress=Silent(), force=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.iso", "x.iso.sha256"]
+    assert (tmp_path / "x.iso").read_bytes() == written.path.read_bytes()
+    assert (tmp_path / "x.iso.sha256").read_text() == f"{written.sha256}  x.iso\n"
+
+
+@pytest.mark.parametrize("existing", ["x.iso", "x.iso.sha256"])
+def test_without_force_nothing_is_replaced(sample: Tree, existing: str, tmp_path: Path) -> None:
+    (tmp_path / existing).write_text("mine")
+    with pytest.raises(UsageError) as caught:
+        write(sample, tmp_path / "x.iso")
+    assert "--force" in caught.value.hint
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("name", ["x.iso", "x.iso.sha256"])
+def test_what_is_no_plain_file_is_never_replaced(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).symlink_to("/dev/null")
+    with pytest.raises(UsageError, match="not a plain file"):
+        check_output(tmp_path / "x.iso", force=True)
+    (tmp_path / name).unlink()
+    (tmp_path / name).mkdir()
+    with pytest.raises(UsageError, match="not a plain file"):
+        check_output(tmp_path / "x.iso", force=True)
+
+
+def test_a_name_that_was_taken_meanwhile_is_not_replaced(sample: Tree, tmp_path: Path) -> None:
+    class Meanwhile(Silent):
+        @contextmanager
+        def task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:  # noqa: ARG002
+            (tmp_path / "x.iso").write_text("somebody else's")
+            yield lambda _done: None
+
+    with pytest.raises(UsageError, match="there already"):
+        write_iso(sample, tmp_path / "x.iso", progress=Meanwhile())
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["somebody else's"]
+
+
+def test_two_builds_do_not_write_into_one_file(sample: Tree, tmp_path: Path) -> None:
+    class Second(Silent):
+        @contextmanager
+        def task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:  # noqa: ARG002
+            with pytest.raises(HostError, match="Another build"):
+                write(sample, tmp_path / "x.iso")
+            yield lambda _done: None
+
+    write_iso(sample, tmp_path / "x.iso", progress=Second())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.iso", "x.iso.sha256"]
+
+
+def test_an_image_is_not_left_without_its_checksum(tmp_path: Path) -> None:
+    (tmp_path / "part").write_text("image")
+    with pytest.raises(FileNotFoundError):
+        _publish(tmp_path / "part", tmp_path / "x.iso", tmp_path / "no-such")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_older_checksum_goes_before_another_image_comes(tmp_path: Path) -> None:
+    (tmp_path / "x.iso").write_text("older")
+    (tmp_path / "x.iso.sha256").write_text("older sum")
+    with pytest.raises(FileNotFoundError):
+        _publish(tmp_path / "no-such", tmp_path / "x.iso", tmp_path / "no-such-either")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.iso"]
+
+
+def test_too_little_space_is_said_before_anything_is_written(sample: Tree, written: Written, tmp_path: Path) -> None:
+    with pytest.raises(HostError) as caught:
+        write_iso(sample, tmp_path / "x.iso", progress=Silent(), free=lambda _folder: written.size - 1)
+    assert re.fullmatch(r"The image needs \d+ MB; .* has \d+ MB free\.", caught.value.message)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_system_that_fills_up_meanwhile_leaves_nothing(sample: Tree, written: Written, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (written.size // 2, hard))
+    try:
+        with pytest.raises(HostError, match="cannot be written") as caught:
+            write(sample, tmp_path / "x.iso")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.__cause__.errno == errno.EFBIG
+    assert re.search(r"needs \d+ MB", caught.value.hint)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("folder", ["no-such", "/proc"])
+def test_a_folder_that_takes_no_file_is_named(sample: Tree, folder: str, tmp_path: Path) -> None:
+    output = tmp_path / folder / "x.iso"
+    with pytest.raises(HostError, match=f"{re.escape(str(output))} cannot be written"):
+        write_iso(sample, output, progress=Silent(), free=lambda _folder: EVERYTHING_FREE)
+
+
+def test_a_folder_that_is_a_file_is_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HostError, match="not a folder"):
+        check_output(tmp_path / "file" / "x.iso", force=False)
+
+
+def test_progress_counts_every_byte_of_both_passes(sample: Tree, written: Written, tmp_path: Path) -> None:
+    counted: dict[str, tuple[int, int]] = {}
+
+    class Counting(Silent):
+        @contextmanager
+        def task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+            done: list[int] = []
+            yield done.append
+            counted[title] = (total, sum(done))
+
+    write_iso(sample, tmp_path / "x.iso", progress=Counting())
+    size = written.size
+    assert counted == {"Writing x.iso": (size, size), "Summing x.iso": (size, size)}
