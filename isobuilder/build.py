@@ -4,15 +4,15 @@ from pathlib import Path
 
 from rich import filesize
 
-from isobuilder.cache import Cache
 from isobuilder.compose import compose
 from isobuilder.errors import HostError
-from isobuilder.fetch import Fetcher
-from isobuilder.iso import Written, check_output, free_space, write_iso
+from isobuilder.fetch.cache import Cache
+from isobuilder.fetch.fetcher import Fetcher
+from isobuilder.iso.writer import Written, check_output, free_space, write_iso
 from isobuilder.lock import File, Lock
 from isobuilder.locking import Plan, make_lock, matching_lock, other_versions, write_lock
 from isobuilder.progress import Progress
-from isobuilder.trust import Keyring, verify_digests, verify_package
+from isobuilder.trust.signatures import Keyring, verify_digests, verify_package
 
 
 def build(plan: Plan, fetcher: Fetcher, cache: Cache, output: Path, progress: Progress, *, force: bool) -> Written:

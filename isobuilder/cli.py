@@ -86,7 +86,7 @@ def boot(
     quiet: Quiet = False,
 ) -> None:
     """Boot a medium in QEMU, choose a menu entry, and say what the console showed."""
-    from isobuilder.bootcheck import boot_check
+    from isobuilder.boot.check import boot_check
     from isobuilder.console import Console
 
     console = Console(quiet=quiet)
@@ -139,9 +139,9 @@ class _Room:
     """What commands that fetch share: a console, a cache, a fetcher."""
 
     def __init__(self, cache_dir: Path | None, *, quiet: bool) -> None:
-        from isobuilder.cache import Cache, default_cache_root
         from isobuilder.console import Console
-        from isobuilder.fetch import Fetcher
+        from isobuilder.fetch.cache import Cache, default_cache_root
+        from isobuilder.fetch.fetcher import Fetcher
 
         self.console = Console(quiet=quiet)
         self.cache = Cache(cache_dir or default_cache_root(os.environ))

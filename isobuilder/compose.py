@@ -5,18 +5,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from isobuilder import mediainfo
-from isobuilder.bootimage import fat_image
-from isobuilder.cache import Cache
-from isobuilder.comps import merge_comps
 from isobuilder.definition import Definition
 from isobuilder.errors import MediumError, TrustError
+from isobuilder.fetch.cache import Cache
+from isobuilder.iso.bootimage import fat_image
 from isobuilder.kickstart import Kickstart
 from isobuilder.lock import BootFile, File, Lock
 from isobuilder.menus import SPLASH_PATH, menu_entries, render_grub, render_isolinux, splash
 from isobuilder.releases import ArchFacts, Release
-from isobuilder.repodata import write_repodata
+from isobuilder.repository.comps import merge_comps
+from isobuilder.repository.repodata import write_repodata
 from isobuilder.tree import BootRecords, Cached, Content, Inline, Tree
-from isobuilder.rpmpayload import read_member
+from isobuilder.trust.rpmpayload import read_member
 
 # The master boot record's code is no file on the medium; the lock names it all the same.
 MBR = "mbr"

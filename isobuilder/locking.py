@@ -8,15 +8,15 @@ from importlib import metadata
 from pathlib import Path
 
 from isobuilder import __version__, compose, upstream
-from isobuilder.cache import Cache
 from isobuilder.definition import Definition, load_definition
 from isobuilder.errors import HostError, LockError, UsageError
-from isobuilder.fetch import Fetcher
+from isobuilder.fetch.cache import Cache
+from isobuilder.fetch.fetcher import Fetcher
 from isobuilder.kickstart import Kickstart, render_roles
 from isobuilder.lock import BootFile, Lock, differences, digests, dump_lock, read_lock
 from isobuilder.progress import Progress
 from isobuilder.releases import Release, expand, load_release, repositories
-from isobuilder.resolve import RoleRequest, Source, resolve
+from isobuilder.resolve.solve import RoleRequest, Source, resolve
 
 # What comes from these ends up in the bits of the medium.
 LIBRARIES = ("createrepo_c", "jinja2", "productmd", "pycdlib", "solv")

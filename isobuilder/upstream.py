@@ -7,14 +7,14 @@ the one of the bytes that came.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from isobuilder.cache import Cache
 from isobuilder.definition import Repository
 from isobuilder.errors import TrustError
-from isobuilder.fetch import Fetcher
+from isobuilder.fetch.cache import Cache
+from isobuilder.fetch.fetcher import Fetcher
 from isobuilder.lock import BootFile, File, Key, LockedRepository
 from isobuilder.releases import ArchFacts
-from isobuilder.repository import TreeInfo, metadata_files, parse_repomd, parse_treeinfo
-from isobuilder.trust import Keyring
+from isobuilder.repository.repomd import TreeInfo, metadata_files, parse_repomd, parse_treeinfo
+from isobuilder.trust.signatures import Keyring
 
 KEY_LIMIT = 1 << 20
 METADATA_LIMIT = 16 << 20

@@ -58,7 +58,9 @@ def demo(mirror_url: str, mirror: Path, tmp_path_factory: pytest.TempPathFactory
     cache = folder / "cache"
     done = isobuilder("build", "--cache-dir", str(cache), cwd=folder)
     assert done.returncode == 0, done.stderr
-    return Demo(folder, cache, folder / "practice-cloud-practice-x86_64.iso", folder / "practice-cloud.lock", done.stderr)
+    return Demo(
+        folder, cache, folder / "practice-cloud-practice-x86_64.iso", folder / "practice-cloud.lock", done.stderr
+    )
 
 
 @pytest.fixture(scope="session")

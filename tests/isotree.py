@@ -12,8 +12,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from isobuilder.bootimage import fat_image
-from isobuilder.iso import Written, write_iso
+from isobuilder.iso.bootimage import fat_image
+from isobuilder.iso.writer import Written, write_iso
 from isobuilder.progress import Silent
 from isobuilder.tree import BootRecords, Cached, Content, Inline, Tree
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import createrepo_c
 import zstandard
 
-from isobuilder.pool import Source
+from isobuilder.resolve.pool import Source
 
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from isobuilder.bootcheck import Verdict, boot_check
+from isobuilder.boot.check import Verdict, boot_check
 from isobuilder.progress import Silent
 
 pytestmark = [pytest.mark.vm, pytest.mark.practice]

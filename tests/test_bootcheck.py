@@ -9,10 +9,10 @@ from typing import Literal
 
 import pytest
 
-from isobuilder.bootcheck import Verdict, boot_check
-from isobuilder.bootmenu import parse_grub, parse_isolinux, read_menu
+from isobuilder.boot.check import Verdict, boot_check
+from isobuilder.boot.menu import parse_grub, parse_isolinux, read_menu
 from isobuilder.errors import MediumError, UsageError
-from isobuilder.isofile import read_file
+from isobuilder.iso.reader import read_file
 from isobuilder.progress import Silent
 from tests.test_menus import menus
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isobuilder.bootimage import fat_image, with_boot_info
 from isobuilder.errors import MediumError
+from isobuilder.iso.bootimage import fat_image, with_boot_info
 from tests.isotree import ISOLINUX, noise
 
 EPOCH = 1_700_000_001

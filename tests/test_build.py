@@ -76,12 +76,18 @@ def test_all_menus_have_the_same_kernel_lines(demo: Demo, extracted: Path, tmp_p
 
     def arguments(text: str, command: str) -> set[str]:
         lines = (line.split() for line in text.splitlines())
-        return {" ".join(word for word in words[1:] if "initrd" not in word and "vmlinuz" not in word)
-                for words in lines if words and words[0] == command}
+        return {
+            " ".join(word for word in words[1:] if "initrd" not in word and "vmlinuz" not in word)
+            for words in lines
+            if words and words[0] == command
+        }
 
     found = arguments(isolinux, "append")
     assert found == arguments(grub, "linux")
-    assert "inst.stage2=hd:LABEL=PRACTICE-CLOUD-PRACTICE inst.ks=hd:LABEL=PRACTICE-CLOUD-PRACTICE:/ks/minimal.cfg" in str(found)
+    assert (
+        "inst.stage2=hd:LABEL=PRACTICE-CLOUD-PRACTICE inst.ks=hd:LABEL=PRACTICE-CLOUD-PRACTICE:/ks/minimal.cfg"
+        in str(found)
+    )
 
 
 @pytest.mark.parametrize("role", ["minimal", "rack-node"])
@@ -133,7 +139,7 @@ def test_making_the_lock_again_changes_nothing(again: Demo, demo: Demo) -> None:
 def test_another_definition_does_not_match_the_lock(again: Demo) -> None:
     (again.folder / "rack-node.ks.j2").write_text('{% extends "base.ks.j2" %}\n')
     with (again.folder / "media.toml").open("a") as file:
-        file.write("[[repository]]\n" 'id = "more"\nbaseurl = "http://127.0.0.1:9/"\ntrust = "unsigned"\n')
+        file.write('[[repository]]\nid = "more"\nbaseurl = "http://127.0.0.1:9/"\ntrust = "unsigned"\n')
     done = isobuilder("build", "--cache-dir", str(again.cache), cwd=again.folder)
     assert done.returncode == 3
     assert "kickstart.rack-node: changed" in done.stderr
@@ -191,7 +197,9 @@ def test_metadata_that_nobody_signed_is_refused(copied_mirror: tuple[Path, str],
     assert not list((tmp_path / "site").glob("*.lock"))
 
 
-def test_a_key_that_is_not_the_pinned_one_is_refused(copied_mirror: tuple[Path, str], mirror: Path, tmp_path: Path) -> None:
+def test_a_key_that_is_not_the_pinned_one_is_refused(
+    copied_mirror: tuple[Path, str], mirror: Path, tmp_path: Path
+) -> None:
     _, url = copied_mirror
     write_demo(tmp_path / "site", url, mirror)
     release = tmp_path / "site/practice.toml"

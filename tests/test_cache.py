@@ -1,11 +1,15 @@
 """Where the cache lies and how files lie in it; what comes into it is tested with the fetcher."""
 
+import fcntl
+import hashlib
+import os
+from io import FileIO
 from pathlib import Path
 
 import pytest
 
-from isobuilder.cache import Cache, default_cache_root
 from isobuilder.errors import HostError, TrustError
+from isobuilder.fetch.cache import Cache, default_cache_root
 
 
 @pytest.fixture
@@ -24,6 +28,26 @@ def test_bytes_are_kept_under_their_sha256(cache: Cache) -> None:
     assert cache.has(sha256, 3)
     assert not cache.has(sha256, 4)
     assert sorted(cache.root.rglob("*.part*")) == []
+
+
+def test_a_part_that_is_moved_before_we_lock_it_is_left_alone(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    sha256 = hashlib.sha256(b"theirs").hexdigest()
+    flock = fcntl.flock
+
+    def finish_first(file: FileIO, operation: int) -> None:
+        """Another process, which moves the file to its place between our opening and our locking."""
+        monkeypatch.setattr(fcntl, "flock", flock)
+        file.write(b"theirs")
+        place.parent.mkdir(parents=True)
+        Path(os.fsdecode(file.name)).rename(place)
+        flock(file, operation)
+
+    place = cache.path(sha256)
+    monkeypatch.setattr(fcntl, "flock", finish_first)
+    with cache.claim(sha256, wait=lambda: None) as part:
+        assert cache.has(sha256, 6)
+        part.write(b"ours")
+    assert place.read_bytes() == b"theirs"
 
 
 def test_a_cache_that_is_no_folder(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from isobuilder.comps import Member, merge_comps, parse_comps
 from isobuilder.errors import TrustError
+from isobuilder.repository.comps import Member, merge_comps, parse_comps
 
 BASE = b"""<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE comps PUBLIC "-//CentOS//DTD Comps info//EN" "comps.dtd">

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from isobuilder.cache import Cache
 from isobuilder.errors import FetchError, HostError, TrustError
-from isobuilder.fetch import Fetcher
+from isobuilder.fetch.cache import Cache
+from isobuilder.fetch.fetcher import Fetcher
+from isobuilder.fetch.transfer import Patience
 from isobuilder.lock import File
 from isobuilder.progress import Silent
-from isobuilder.transfer import Patience
 from tests.serving import Fault, Mirror, Slept, serve
 
 BODY = random.Random(1).randbytes(3_000_000)
@@ -29,8 +29,8 @@ BODY = random.Random(1).randbytes(3_000_000)
 FETCH = """
 import sys
 from pathlib import Path
-from isobuilder.cache import Cache
-from isobuilder.fetch import Fetcher
+from isobuilder.fetch.cache import Cache
+from isobuilder.fetch.fetcher import Fetcher
 from isobuilder.lock import File
 from isobuilder.progress import Silent
 files = [File.model_validate_json(text) for text in sys.argv[2:]]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from isobuilder.errors import HostError, MediumError, TrustError
-from isobuilder.iso import Written
+from isobuilder.iso.writer import Written
 from isobuilder.tree import Cached, Inline, Tree
 from tests.isotree import EPOCH, ISOHDPFX, VOLUME_ID, cached, contents, efi_image, sample_tree, with_files, write
 

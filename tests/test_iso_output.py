@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from isobuilder.errors import HostError, UsageError
-from isobuilder.iso import Written, _publish, check_output, write_iso
+from isobuilder.iso.writer import Written, _publish, check_output, write_iso
 from isobuilder.progress import Silent
 from isobuilder.tree import Tree
 from tests.isotree import sample_tree, write

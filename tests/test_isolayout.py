@@ -13,7 +13,7 @@ import pytest
 from pycdlib.dr import DirectoryRecord
 
 from isobuilder.errors import MediumError
-from isobuilder.isolayout import CLOCKED_MODULES, lay_out
+from isobuilder.iso.layout import CLOCKED_MODULES, lay_out
 from isobuilder.tree import BootRecords, Cached, Inline, Tree
 from tests.isotree import sample_tree, with_files
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from isobuilder.isomd5 import FIELD_OFFSET, FIELD_SIZE, SECTOR, MediaSum
+from isobuilder.iso.mediasum import FIELD_OFFSET, FIELD_SIZE, SECTOR, MediaSum
 
 
 def volume(sectors: int) -> bytearray:

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from isobuilder.errors import MediumError
-from isobuilder.isonames import iso_paths
+from isobuilder.iso.names import iso_paths
 
 FILE = re.compile(r"(?=.{1,31};1$)[A-Z0-9_]+\.[A-Z0-9_]*;1")
 FOLDER = re.compile(r"[A-Z0-9_]{1,31}")

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isobuilder.errors import TrustError
-from isobuilder.openpgp import UnsupportedError, packets, parse_key
-from isobuilder.trust import Keyring
+from isobuilder.trust.openpgp import UnsupportedError, packets, parse_key
+from isobuilder.trust.signatures import Keyring
 from tests.openpgp_keys import Keyhome, gpgv_accepts, new_keyhome
 
 DATA = b"<repomd/>\n"
@@ -157,6 +157,8 @@ def test_other_kinds_of_signatures_are_refused(home: Keyhome, keys: dict[str, st
     assert "meant to expire" in refusal(keyring, expiring)
     noted = home.sign(keys["rsa2048"], DATA, "--sig-notation", "!policy@example.org=strange")
     assert "critical part of type 20" in refusal(keyring, noted)
+    [(kind, body)] = packets(home.sign(keys["rsa2048"], DATA))
+    assert "bytes after the end" in refusal(keyring, block([(kind, body + b"\0")]))
     harmless = home.sign(keys["rsa2048"], DATA, "--sig-notation", "remark@example.org=fine")
     assert keyring.verify(DATA, harmless) == keys["rsa2048"]
 

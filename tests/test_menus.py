@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from isobuilder.bootmenu import parse_grub, parse_isolinux
+from isobuilder.boot.menu import parse_grub, parse_isolinux
 from isobuilder.definition import Definition
 from isobuilder.errors import DefinitionError, HostError, MediumError
 from isobuilder.kickstart import Kickstart, PackageRequest

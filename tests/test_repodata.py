@@ -11,11 +11,11 @@ from pathlib import Path
 import createrepo_c
 import pytest
 
-from isobuilder import rpmmd
 from isobuilder.errors import HostError, MediumError, TrustError
 from isobuilder.lock import File, Package
-from isobuilder.pool import Source
-from isobuilder.repodata import write_repodata
+from isobuilder.repository import rpmmd
+from isobuilder.repository.repodata import write_repodata
+from isobuilder.resolve.pool import Source
 from tests.repositories import Fake, make_repository
 
 EPOCH = 1_700_000_000

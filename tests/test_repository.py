@@ -12,9 +12,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isobuilder import rpmmd
 from isobuilder.errors import TrustError
-from isobuilder.repository import metadata_files, parse_repomd, parse_treeinfo
+from isobuilder.repository import rpmmd
+from isobuilder.repository.repomd import metadata_files, parse_repomd, parse_treeinfo
 from tests.repositories import COMPRESSIONS, Fake, make_repository
 
 SHA256 = "ab" * 32

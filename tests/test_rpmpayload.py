@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from isobuilder.errors import HostError, IsobuilderError, MediumError, TrustError
-from isobuilder.rpmpayload import read_member
+from isobuilder.trust.rpmpayload import read_member
 from tests.rpm_files import make_rpm, payload_at, rename_tag
 
 MEMBER = "/usr/share/syslinux/isohdpfx.bin"

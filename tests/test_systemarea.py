@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from isobuilder.errors import MediumError
-from isobuilder.systemarea import BACKUP_SIZE, Places, check_code, system_area
+from isobuilder.iso.systemarea import BACKUP_SIZE, Places, check_code, system_area
 
 CODE = bytes(range(1, 217)) * 2
 PLACES = Places(bios=1000, efi=50, efi_blocks=700, blocks=512 * 3)

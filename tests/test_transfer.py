@@ -16,12 +16,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from isobuilder.cache import Cache
 from isobuilder.errors import FetchError, HostError
-from isobuilder.fetch import Fetcher
+from isobuilder.fetch.cache import Cache
+from isobuilder.fetch.fetcher import Fetcher
+from isobuilder.fetch.transfer import shown
 from isobuilder.lock import File
 from isobuilder.progress import Silent
-from isobuilder.transfer import shown
 from tests.serving import Fault, Mirror, Slept, serve
 
 

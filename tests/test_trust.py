@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from isobuilder.errors import HostError, IsobuilderError, TrustError
-from isobuilder.trust import Keyring, verify_digests, verify_package
+from isobuilder.trust.signatures import Keyring, verify_digests, verify_package
 from tests.openpgp_keys import Keyhome, new_keyhome, sign_rpms
 from tests.rpm_files import (
     NEVRA,
@@ -194,6 +194,14 @@ def test_a_package_without_digests_is_not_taken_even_unsigned(signed: Signed, tm
     package = tmp_path / "bare.rpm"
     package.write_bytes(with_signatures(signed.packages["unsigned"].read_bytes(), [(1000, 4, bytes(4), 1)]))
     with pytest.raises(TrustError, match="no digest of its header"):
+        verify_digests(package)
+
+
+def test_a_header_that_says_two_things_is_refused(signed: Signed, tmp_path: Path) -> None:
+    package = tmp_path / "twice.rpm"
+    digests = [(273, 6, digit * 64 + b"\0", 1) for digit in (b"0", b"1")]
+    package.write_bytes(with_signatures(signed.packages["unsigned"].read_bytes(), digests))
+    with pytest.raises(TrustError, match="says the same thing twice"):
         verify_digests(package)
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from isobuilder import guestcode
+from isobuilder.boot import guestcode
+from isobuilder.boot.serialconsole import LOG_LIMIT, WINDOW, SerialConsole
+from isobuilder.boot.vm import Accelerator, FatDisk, Machine, RawDisk, VirtualMachine, accelerator, runs_a_guest
 from isobuilder.errors import BootError, HostError
-from isobuilder.serialconsole import LOG_LIMIT, WINDOW, SerialConsole
-from isobuilder.vm import Accelerator, FatDisk, Machine, RawDisk, VirtualMachine, accelerator, runs_a_guest
 
 SECONDS = 60.0
 HELLO = re.compile("hello from the disk")
@@ -134,7 +134,7 @@ def test_qemu_ends_with_a_driver_that_is_killed(stick: Path, log: Path) -> None:
     driver = """
 import sys
 from pathlib import Path
-from isobuilder.vm import Machine, VirtualMachine
+from isobuilder.boot.vm import Machine, VirtualMachine
 with VirtualMachine(Machine("bios", "usb"), Path(sys.argv[1]), accelerator="tcg", console_log=Path(sys.argv[2])) as vm:
     print(vm.process_id, flush=True)
     vm.rest(60)

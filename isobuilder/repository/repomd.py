@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 from isobuilder.errors import TrustError
 from isobuilder.lock import File
-from isobuilder.rpmmd import LIMITS, location, parse_xml
+from isobuilder.repository.rpmmd import LIMITS, location, parse_xml
 
 # A record may be published twice, plain and compressed; the smaller is taken.
 _RECORDS = MappingProxyType(

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from isobuilder.errors import HostError
-from isobuilder.isomd5 import MediaSum
+from isobuilder.iso.mediasum import MediaSum
 from isobuilder.tree import Cached
 
 _BUFFER = 1 << 20

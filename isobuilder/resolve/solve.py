@@ -11,11 +11,11 @@ from typing import Any
 
 import solv
 
-from isobuilder.comps import merge_comps, parse_comps
 from isobuilder.errors import ResolveError
 from isobuilder.lock import Package
-from isobuilder.pool import PackagePool, Source
-from isobuilder.selection import INSTALLER, SCREENS, Ask, RoleRequest, Selection, select
+from isobuilder.repository.comps import merge_comps, parse_comps
+from isobuilder.resolve.pool import PackagePool, Source
+from isobuilder.resolve.selection import INSTALLER, SCREENS, Ask, RoleRequest, Selection, select
 
 __all__ = ["Resolution", "RoleRequest", "Source", "resolve"]
 

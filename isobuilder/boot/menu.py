@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from isobuilder.boot.vm import Firmware
 from isobuilder.errors import MediumError, UsageError
-from isobuilder.isofile import read_file
+from isobuilder.iso.reader import read_file
 from isobuilder.schema import did_you_mean
-from isobuilder.vm import Firmware
 
 MENU_PATHS: dict[Firmware, str] = {"bios": "isolinux/isolinux.cfg", "uefi": "EFI/BOOT/grub.cfg"}
 SIZE_LIMIT = 1 << 20

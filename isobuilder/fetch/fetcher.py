@@ -18,11 +18,11 @@ from typing import Final, TypeVar
 
 import requests
 
-from isobuilder.cache import Cache, host_errors
 from isobuilder.errors import FetchError, HostError, IsobuilderError, TrustError
+from isobuilder.fetch.cache import Cache, host_errors
+from isobuilder.fetch.transfer import BrokenTransferError, Patience, RefusedError, Transfers, shown
 from isobuilder.lock import File
 from isobuilder.progress import Progress
-from isobuilder.transfer import BrokenTransferError, Patience, RefusedError, Transfers, shown
 
 T = TypeVar("T")
 Advance = Callable[[int], None]

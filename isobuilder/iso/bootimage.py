@@ -9,8 +9,8 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from isobuilder import fat
 from isobuilder.errors import MediumError
+from isobuilder.iso import fat
 
 _SECTOR = 512
 _SECTORS_PER_TRACK = 32

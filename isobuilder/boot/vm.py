@@ -22,9 +22,9 @@ from typing import BinaryIO, Literal, Self
 
 from qemu.qmp import QMPClient, QMPError
 
-from isobuilder import guestcode
+from isobuilder.boot import guestcode
+from isobuilder.boot.serialconsole import Heard, SerialConsole
 from isobuilder.errors import BootError, HostError
-from isobuilder.serialconsole import Heard, SerialConsole
 
 Accelerator = Literal["kvm", "tcg"]
 Firmware = Literal["bios", "uefi"]

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from isobuilder import rpmmd
 from isobuilder.errors import MediumError, TrustError
 from isobuilder.lock import Package
+from isobuilder.repository import rpmmd
 
 
 def write_repodata(

@@ -8,11 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from isobuilder import guestcode
-from isobuilder.bootmenu import BootMenu, MenuLine, read_menu
-from isobuilder.errors import BootError, HostError, UsageError
-from isobuilder.progress import Progress
-from isobuilder.vm import (
+from isobuilder.boot import guestcode
+from isobuilder.boot.menu import BootMenu, MenuLine, read_menu
+from isobuilder.boot.vm import (
     Accelerator,
     Disk,
     FatDisk,
@@ -23,6 +21,8 @@ from isobuilder.vm import (
     VirtualMachine,
     accelerator,
 )
+from isobuilder.errors import BootError, HostError, UsageError
+from isobuilder.progress import Progress
 
 # Anaconda's first words: its loader's on 6, those of anaconda and startup_utils.py on 7 and later.
 INSTALLER_STARTED = r"Running anaconda |Starting installer|anaconda .{1,80} started"

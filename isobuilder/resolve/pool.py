@@ -12,9 +12,9 @@ from typing import Any
 
 import solv
 
-from isobuilder import rpmmd
 from isobuilder.errors import TrustError
 from isobuilder.lock import File
+from isobuilder.repository import rpmmd
 
 # createrepo_c lists these in primary; every other file is in filelists only.
 _PRIMARY_FILES = ("/etc/*", "*bin/*", "/usr/lib/sendmail")

@@ -3,13 +3,13 @@
 How it fits together is libsolv's business, in resolve.py. The rules here are those of the installer's dnf.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from isobuilder.comps import Comps, Environment, Group
 from isobuilder.kickstart import PackageRequest, Wanted, WantedGroup
-from isobuilder.pool import PackagePool
+from isobuilder.repository.comps import Comps, Environment, Group
+from isobuilder.resolve.pool import PackagePool
 from isobuilder.schema import did_you_mean
 
 INSTALLER = "added by the installer"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from isobuilder.openpgp import (
+from isobuilder.trust.openpgp import (
     PUBLIC_KEY,
     PUBLIC_SUBKEY,
     SIGNATURE,

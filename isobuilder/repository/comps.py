@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from isobuilder.errors import TrustError
-from isobuilder.rpmmd import parse_xml, unpack
+from isobuilder.repository.rpmmd import parse_xml, unpack
 
 _DOCTYPE = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE comps PUBLIC "-//CentOS//DTD Comps info//EN" "comps.dtd">\n'

@@ -17,7 +17,7 @@ from typing import IO, BinaryIO, Final
 import zstandard
 
 from isobuilder.errors import HostError, MediumError, TrustError
-from isobuilder.rpmheader import PAYLOAD_COMPRESSOR, read_head
+from isobuilder.trust.rpmheader import PAYLOAD_COMPRESSOR, read_head
 
 # Members are read past, not kept; no package that boot code is taken from unpacks to more.
 _MAX_UNPACKED: Final = 1 << 30

@@ -1,7 +1,7 @@
 """The head of an RPM package (lead, signature header, header): bytes to values, within bounds. It trusts nothing.
 
 The format is rpm's version 3 and 4 package file, docs/manual/format*.md of rpm. Whether what stands in a header is
-true is decided in `trust.py`.
+true is decided in `trust/signatures.py`.
 """
 
 import struct

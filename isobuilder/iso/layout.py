@@ -17,9 +17,9 @@ from pycdlib import PyCdlib
 from pycdlib.pycdlibexception import PyCdlibException
 from pycdlib.rockridge import RockRidgeContinuationBlock
 
-from isobuilder import systemarea
 from isobuilder.errors import MediumError
-from isobuilder.isonames import IsoPaths, iso_paths
+from isobuilder.iso import systemarea
+from isobuilder.iso.names import IsoPaths, iso_paths
 from isobuilder.tree import Content, Tree
 
 BLOCK = 2048

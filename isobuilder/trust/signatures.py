@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, Self
 
-from isobuilder.certificates import SigningKey, read_key_file
 from isobuilder.errors import HostError, TrustError
-from isobuilder.openpgp import (
+from isobuilder.trust.certificates import SigningKey, read_key_file
+from isobuilder.trust.openpgp import (
     SIGNATURE,
     MalformedError,
     Signature,
@@ -30,7 +30,7 @@ from isobuilder.openpgp import (
     parse_signature,
     verify,
 )
-from isobuilder.rpmheader import (
+from isobuilder.trust.rpmheader import (
     DSA_OF_HEADER,
     GPG_OF_ALL,
     OPENPGP_OF_HEADER,

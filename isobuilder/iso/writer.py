@@ -1,6 +1,6 @@
 """A tree becomes an ISO image with a checksum file beside it: both complete, or neither.
 
-The layout is decided in `isolayout.py` and the bytes pass through `isostream.py`; here is their order, and what is on
+The layout is decided in `iso/layout.py` and the bytes pass through `iso/stream.py`; here is their order, and what is on
 the disk at each moment.
 """
 
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
 
-from isobuilder.bootimage import with_boot_info
 from isobuilder.errors import HostError, TrustError, UsageError
-from isobuilder.isolayout import BLOCK, Extent, Layout, lay_out
-from isobuilder.isomd5 import FIELD_OFFSET, MediaSum
-from isobuilder.isostream import Advance, Stream, copy_cached, read_cached, sha256_of
+from isobuilder.iso.bootimage import with_boot_info
+from isobuilder.iso.layout import BLOCK, Extent, Layout, lay_out
+from isobuilder.iso.mediasum import FIELD_OFFSET, MediaSum
+from isobuilder.iso.stream import Advance, Stream, copy_cached, read_cached, sha256_of
 from isobuilder.progress import Progress
 from isobuilder.tree import Cached, Tree
 

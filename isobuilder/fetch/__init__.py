@@ -1,0 +1,1 @@
+"""Bytes come in: from the network, verified, into a content-addressed cache."""

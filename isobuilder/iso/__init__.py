@@ -1,0 +1,1 @@
+"""From a tree to an image: layout, boot records, one pass over the bytes; and a bounded reader of finished ones."""

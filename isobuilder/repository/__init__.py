@@ -1,0 +1,1 @@
+"""Repository metadata: what upstream publishes, read; what the medium carries, written."""

@@ -1,0 +1,1 @@
+"""Which packages a medium must hold, and why, by libsolv."""
