@@ -32,7 +32,7 @@ def build(plan: Plan, fetcher: Fetcher, cache: Cache, output: Path, progress: Pr
 
 
 def fetch(lock: Lock, fetcher: Fetcher, cache: Cache, output: Path, progress: Progress) -> None:
-    """Bring what the lock names and the cache lacks, having said how much it is and that there is room for the medium."""
+    """Bring what the lock names and the cache lacks, having said how much it is and that there is room for it."""
     files = locked_files(lock)
     missing = [file for file in files if not cache.has(file.sha256, file.size)]
     total, to_fetch = (filesize.decimal(sum(file.size for file in some)) for some in (files, missing))

@@ -100,14 +100,16 @@ def boot(
         output=output_dir,
         progress=console,
     )
-    for line in verdict.seen:
-        console.result(line)
     if not verdict.passed:
         raise BootError(
             f"{iso}: entry {entry} did not get where it should ({firmware}, as {medium})",
             details=verdict.missing,
             hint=f"The menu is in {verdict.menu_picture}, the console in {verdict.console_log}.",
         )
+    console.result(
+        f"{entry}: passed in {verdict.seconds:.0f} s ({firmware}, as {medium}, {verdict.accelerator}); "
+        f"the menu is in {verdict.menu_picture}, the console in {verdict.console_log}"
+    )
 
 
 @app.command()

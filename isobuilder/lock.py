@@ -38,8 +38,9 @@ class LockedRepository(Table):
 class Package(Table):
     """One package: NEVRA (epoch always written, `bash-0:5.1-2.x86_64`), where it lies, which roles it is for and why.
 
-    `reasons` has one line for each role: "group core", "named at ks/minimal.cfg:12", "added by the installer", "required by
-    systemd", "recommended by vim". A package without roles is not on the medium: boot code is taken out of it.
+    `reasons` has one line for each role: "group core", "named at ks/minimal.cfg:12", "added by the installer",
+    "required by systemd", "recommended by vim". A package without roles is not on the medium: boot code is taken out
+    of it.
     """
 
     nevra: str

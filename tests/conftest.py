@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +12,25 @@ import pytest
 from tests.practice.mirror import ensure_mirror, write_demo
 from tests.practice.server import serve
 
+# Everything that tests fetch is on loopback: a proxy or a certificate bundle of the host has no part in it.
+_NETWORK_VARIABLES = frozenset(
+    {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "curl_ca_bundle", "ssl_cert_file"}
+)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--regenerate", action="store_true", help="Write golden files anew instead of comparing.")
+
+
+@pytest.fixture(autouse=True)
+def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ.keys() - loopback_environ().keys():
+        monkeypatch.delenv(name)
+
+
+def loopback_environ() -> dict[str, str]:
+    """The environment without what would send a request for loopback elsewhere."""
+    return {name: value for name, value in os.environ.items() if name.lower() not in _NETWORK_VARIABLES}
 
 
 @pytest.fixture(scope="session")
@@ -68,11 +84,6 @@ def demo_iso(demo: Demo) -> Path:
     return demo.iso
 
 
-@pytest.fixture(scope="session")
-def run_isobuilder() -> Callable[..., subprocess.CompletedProcess[str]]:
-    return isobuilder
-
-
 def isobuilder(*arguments: str, cwd: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run the command line as a script would; whatever it exits with comes back."""
     return subprocess.run(
@@ -82,5 +93,5 @@ def isobuilder(*arguments: str, cwd: Path | None = None, **environ: str) -> subp
         cwd=cwd,
         timeout=600,
         check=False,
-        env={**os.environ, "COLUMNS": "100", **environ},
+        env={**loopback_environ(), "COLUMNS": "100", **environ},
     )

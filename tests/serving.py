@@ -92,6 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
     def do_GET(self) -> None:
         mirror = self.mirror
         mirror.requests.append((self.path, dict(self.headers)))
@@ -123,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.cut is not None or "Content-Length" in fault.headers:
             self.close_connection = True
         try:
-            self.wfile.write(body[: fault.cut])
+            self.wfile.write(b"" if self.command == "HEAD" else body[: fault.cut])
         except ConnectionError:
             # The client has had enough; some tests are about that.
             self.close_connection = True

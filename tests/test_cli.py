@@ -1,7 +1,6 @@
 """The command line as scripts see it: exit codes, streams, and how fast help is there."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,18 +8,7 @@ from pathlib import Path
 import pytest
 
 from isobuilder import errors
-
-
-def run(*arguments: str, cwd: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "isobuilder", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        timeout=60,
-        check=False,
-        env={**os.environ, "COLUMNS": "100", **environ},
-    )
+from tests.conftest import isobuilder
 
 
 def test_help_lists_the_commands_and_loads_nothing_heavy() -> None:
@@ -34,8 +22,8 @@ def test_help_lists_the_commands_and_loads_nothing_heavy() -> None:
 
 
 def test_version_and_schema_are_results() -> None:
-    assert run("--version").stdout.startswith("isobuilder ")
-    schema = json.loads(run("schema").stdout)
+    assert isobuilder("--version").stdout.startswith("isobuilder ")
+    schema = json.loads(isobuilder("schema").stdout)
     assert schema["properties"]["volume-id"]
     assert schema["additionalProperties"] is False
 
@@ -44,7 +32,7 @@ def test_version_and_schema_are_results() -> None:
     "arguments", [["nosuch"], ["build", "--nosuch"], ["boot"], ["boot", "x.iso", "--entry", "a", "--as", "floppy"]]
 )
 def test_wrong_usage_is_2(arguments: list[str]) -> None:
-    done = run(*arguments)
+    done = isobuilder(*arguments)
     assert done.returncode == 2
     assert done.stderr
     assert not done.stdout
@@ -52,7 +40,7 @@ def test_wrong_usage_is_2(arguments: list[str]) -> None:
 
 def test_a_wrong_definition_is_3_with_everything_on_stderr(tmp_path: Path) -> None:
     (tmp_path / "media.toml").write_text('version = 1\nnam = "x"\nrelease = "9-stream"\n')
-    done = run("build", cwd=tmp_path)
+    done = isobuilder("build", cwd=tmp_path)
     assert done.returncode == 3
     assert not done.stdout
     assert "media.toml: 2 mistakes in the definition" in done.stderr
@@ -61,14 +49,14 @@ def test_a_wrong_definition_is_3_with_everything_on_stderr(tmp_path: Path) -> No
 
 
 def test_no_definition_is_3(tmp_path: Path) -> None:
-    done = run("build", cwd=tmp_path)
+    done = isobuilder("build", cwd=tmp_path)
     assert (done.returncode, "media.toml: no such definition" in done.stderr) == (3, True)
 
 
 def test_a_repository_that_is_not_there_is_4_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "media.toml").write_text('version = 1\nname = "x"\nrelease = "9-stream"\n')
     nowhere = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "no_proxy": "", "NO_PROXY": ""}
-    done = run("build", "--cache-dir", "cache", cwd=tmp_path, **nowhere)
+    done = isobuilder("build", "--cache-dir", "cache", cwd=tmp_path, **nowhere)
     assert done.returncode == 4
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.glob("*.lock"))

@@ -116,6 +116,16 @@ def leave_part(cache: Cache, file: File, data: bytes) -> Path:
     return part
 
 
+def test_the_size_is_asked_without_the_bytes(mirror: Mirror, fetcher: Fetcher) -> None:
+    mirror.files["/file"] = BODY
+    assert fetcher.size(f"{mirror.url}/file") == len(BODY)
+    mirror.faults["/file"].append(Fault(headers={"Content-Length": ""}))
+    with pytest.raises(FetchError, match="does not say how large"):
+        fetcher.size(f"{mirror.url}/file")
+    with pytest.raises(FetchError, match="404"):
+        fetcher.size(f"{mirror.url}/nosuch")
+
+
 def test_files_come_into_the_cache(mirror: Mirror, cache: Cache, fetcher: Fetcher, told: Told) -> None:
     bodies = {f"/{number}": BODY[number : number * 1000] for number in range(20)}
     files = [named(mirror, path, body) for path, body in bodies.items()]

@@ -251,12 +251,3 @@ def test_a_head_and_an_etag(connection: http.client.HTTPConnection) -> None:
 @pytest.mark.parametrize("path", ["/none", "/folder", "/../secret", "/%2e%2e/secret", "/"])
 def test_what_is_not_a_file_of_the_folder(connection: http.client.HTTPConnection, path: str) -> None:
     assert ask(connection, path)[0] == 404
-
-
-def test_curl_resumes_a_download(tmp_path: Path, mirror: Path) -> None:
-    with serve(mirror) as base_url:
-        part = tmp_path / "vmlinuz"
-        source = mirror / "os/images/pxeboot/vmlinuz"
-        part.write_bytes(source.read_bytes()[:1000])
-        run("curl", "--silent", "--fail", "--continue-at", "-", "-o", part, f"{base_url}/os/images/pxeboot/vmlinuz")
-        assert part.read_bytes() == source.read_bytes()

@@ -80,10 +80,13 @@ class Fetcher:
             raise
 
     def size(self, url: str) -> int:
-        """How many bytes the file has, as the server says before it sends them. Raises FetchError."""
+        """How many bytes the file has, as the server says. Raises FetchError."""
         with self._session() as session:
             transfers = self._transfers(session)
-            return self._persist(url, lambda: _size_once(transfers, url), lambda: 0)
+            size = self._persist(url, lambda: transfers.size(url), lambda: 0)
+        if size is None:
+            raise FetchError(f"{shown(url)}: the server does not say how large it is")
+        return size
 
     def fetch_all(self, files: Iterable[File], *, title: str) -> None:
         """Bring what the cache lacks of `files`.
@@ -308,13 +311,6 @@ class _Download:
 def _check(stop: threading.Event) -> None:
     if stop.is_set():
         raise _StoppedError
-
-
-def _size_once(transfers: Transfers, url: str) -> int:
-    with transfers.get(url) as reply:
-        if reply.total is None:
-            raise FetchError(f"{shown(url)}: the server does not say how large it is")
-        return reply.total
 
 
 def _read_once(transfers: Transfers, url: str, limit: int) -> bytes:

@@ -100,14 +100,22 @@ class Transfers:
         Raises BrokenTransferError, RefusedError (a FetchError), or HostError for a CA bundle that is not there.
         """
         with _translated(url):
-            response = self._follow(url, {"Range": f"bytes={start}-"} if start else {})
+            response = self._follow("GET", url, {"Range": f"bytes={start}-"} if start else {})
         with response:
             yield self._reply(response, url, expected={200, 206, 416} if start else {200})
 
-    def _follow(self, url: str, headers: dict[str, str]) -> requests.Response:
+    def size(self, url: str) -> int | None:
+        """How many bytes the file has, or None where the server does not say. Raises as `get`."""
+        with _translated(url):
+            response = self._follow("HEAD", url, {})
+        with response:
+            return self._reply(response, url, expected={200}).total
+
+    def _follow(self, method: str, url: str, headers: dict[str, str]) -> requests.Response:
         here = url
         for _ in range(_MAX_REDIRECTS + 1):
-            response = self._session.get(
+            response = self._session.request(
+                method,
                 here,
                 headers={"Accept-Encoding": "identity", "User-Agent": "isobuilder", **headers},
                 stream=True,

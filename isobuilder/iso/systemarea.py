@@ -1,8 +1,8 @@
 """The first 32 KiB of a medium and its last sectors: what makes the same image a CD and a disk.
 
-A CD is started by El Torito, which lies in the file system (`iso/layout.py`). A USB stick with the same bytes is started
-by the master boot record (BIOS) or by the partition that holds the EFI image (UEFI). This module makes those partition
-tables as values; it knows no file system and reads no file.
+A CD is started by El Torito, which lies in the file system (`layout.py`). A USB stick with the same bytes is started
+by the master boot record (BIOS) or by the partition that holds the EFI image (UEFI). This module makes those tables as
+values; it knows no file system and reads no file.
 """
 
 import struct

@@ -47,12 +47,14 @@ def check_output(output: Path, *, force: bool) -> None:
     else than a plain file; HostError when the folder is none. A folder that is not there yet is the caller's to make.
     """
     if output.parent.exists() and not output.parent.is_dir():
-        raise HostError(f"{output.parent} is not a folder.", hint="Choose another place with --output.")
+        raise HostError(f"{output.parent} is not a folder.", hint="Choose another place with --output-dir.")
     for path in (output, checksum_path(output)):
         if not os.path.lexists(path):
             continue
         if not stat.S_ISREG(path.lstat().st_mode):
-            raise UsageError(f"{path} is there and is not a plain file.", hint="Choose another place with --output.")
+            raise UsageError(
+                f"{path} is there and is not a plain file.", hint="Choose another place with --output-dir."
+            )
         if not force:
             raise UsageError(f"{path} is there already.", hint="Give --force to replace it.")
 
@@ -154,7 +156,7 @@ def _check_space(folder: Path, size: int, free: Callable[[Path], int]) -> None:
     if there < size:
         raise HostError(
             f"The image needs {_megabytes(size)}; {folder} has {_megabytes(there)} free.",
-            hint="Free some space, or write to another place with --output.",
+            hint="Free some space, or write to another place with --output-dir.",
         )
 
 
@@ -163,9 +165,9 @@ def _as_host_error(output: Path, size: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hint = "Choose another place with --output."
+        hint = "Choose another place with --output-dir."
         if error.errno in _FULL:
-            hint = f"The image needs {_megabytes(size)}. Free some space, or write to another place with --output."
+            hint = f"The image needs {_megabytes(size)}. Free some space, or write to another place with --output-dir."
         raise HostError(f"{output} cannot be written: {error.strerror}.", hint=hint) from error
 
 
@@ -198,7 +200,9 @@ def _lock(descriptor: int, path: Path, final: Path) -> None:
     except BlockingIOError:
         ours = False
     if not ours:
-        raise HostError(f"Another build is writing {final}.", hint="Wait until it is done, or choose another --output.")
+        raise HostError(
+            f"Another build is writing {final}.", hint="Wait until it is done, or choose another --output-dir."
+        )
 
 
 def _publish(part: Path, output: Path, sums_part: Path) -> None:

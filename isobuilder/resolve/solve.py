@@ -46,10 +46,10 @@ def resolve(
 ) -> Resolution:
     """The packages that `roles` need from `sources`, each role resolved alone from an empty system of `arch`.
 
-    `always` are the names that the installer adds to every role, `may` those that a person can bring in there: each role
-    is resolved without the latter and with them, and the result has both. `extra` are packages that boot code is taken
-    out of: they are in the result without what they require, and without roles unless a role needs them too. Where two roles
-    need different versions of a package, both are in the result.
+    `always` are the names that the installer adds to every role, `may` those that a person can bring in there: each
+    role is resolved without the latter and with them, and the result has both. `extra` are packages that boot code is
+    taken out of: they are in the result without what they require, and without roles unless a role needs them too.
+    Where two roles need different versions of a package, both are in the result.
 
     Raises ResolveError with every unknown name of every role and its line, or with libsolv's account of what does not
     fit together. Raises TrustError where the metadata cannot be relied on.

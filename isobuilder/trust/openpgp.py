@@ -1,9 +1,9 @@
 """OpenPGP as bytes: armor, packets, public keys and signatures become values, and one signature is checked by one key.
 
 RFC 4880 (and 9580 where it says the same) is the source of every number here. Which keys are trusted, and for what, is
-decided elsewhere (`trust/certificates.py`, `trust/signatures.py`). Only what can verify a package is read: keys of version 4, signatures
-of version 3 and 4, RSA, DSA and Ed25519. All else raises UnsupportedError, and what is broken MalformedError; callers
-turn both into a TrustError.
+decided elsewhere (`certificates.py`, `signatures.py`). Only what can verify a package is read: keys of version 4,
+signatures of version 3 and 4, RSA, DSA and Ed25519. All else raises UnsupportedError, and what is broken
+MalformedError; callers turn both into a TrustError.
 """
 
 import base64
