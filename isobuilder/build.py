@@ -10,7 +10,8 @@ from isobuilder.fetch.cache import Cache
 from isobuilder.fetch.fetcher import Fetcher
 from isobuilder.iso.writer import Written, check_output, free_space, write_iso
 from isobuilder.lock import File, Lock
-from isobuilder.locking import Plan, make_lock, matching_lock, other_versions, write_lock
+from isobuilder.locking import make_lock, matching_lock, other_versions, write_lock
+from isobuilder.plan import Plan
 from isobuilder.progress import Progress
 from isobuilder.trust.signatures import Keyring, verify_digests, verify_package
 
@@ -27,7 +28,7 @@ def build(plan: Plan, fetcher: Fetcher, cache: Cache, output: Path, progress: Pr
         progress.note(f"warning: {version}; the bits may differ")
     fetch(lock, fetcher, cache, output, progress)
     check_signatures(lock, cache, progress)
-    tree = compose(lock, plan.definition, plan.release, plan.kickstarts, cache)
+    tree = compose(plan, lock, cache)
     return write_iso(tree, iso, progress=progress, force=force)
 
 

@@ -43,7 +43,7 @@ def build(
 ) -> None:
     """Build NAME-RELEASE-ARCH.iso and its .sha256 from a definition, using the lock beside it or making one."""
     from isobuilder.build import build as run
-    from isobuilder.locking import make_plan
+    from isobuilder.plan import make_plan
 
     room = _Room(cache_dir, quiet=quiet)
     written = run(make_plan(definition), room.fetcher, room.cache, output_dir, room.console, force=force)
@@ -59,7 +59,8 @@ def lock(
     quiet: Quiet = False,
 ) -> None:
     """Choose every package and file, and write NAME.lock beside the definition; or check the one that is there."""
-    from isobuilder.locking import make_lock, make_plan, matching_lock, write_lock
+    from isobuilder.locking import make_lock, matching_lock, write_lock
+    from isobuilder.plan import make_plan
 
     room = _Room(cache_dir, quiet=quiet)
     plan = make_plan(definition)

@@ -25,6 +25,11 @@ from isobuilder.resources import data_folder
 
 INCLUDE_DEPTH = 8
 
+_STORAGE_COMMANDS = frozenset(
+    {"autopart", "btrfs", "clearpart", "fcoe", "iscsi", "logvol", "part", "partition", "raid", "reqpart", "volgroup"}
+    | {"zerombr", "zfcp"}
+)
+
 _DEPTHS = {
     pykickstart.constants.GROUP_REQUIRED: "mandatory",
     pykickstart.constants.GROUP_DEFAULT: "default",
@@ -80,6 +85,7 @@ class Role:
 class Kickstart:
     """A rendered role: `path` is where it lies on the medium ("ks/minimal.cfg"); `text` what lies there.
 
+    `chooses_disks`: it has storage commands, or includes what %pre writes, so that disks may be erased unasked.
     `notes` are what the installer will complain about without refusing it, such as deprecated commands.
     """
 
@@ -89,6 +95,7 @@ class Kickstart:
     path: str
     text: str
     request: PackageRequest
+    chooses_disks: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -124,7 +131,7 @@ def _render_role(role: Role, definition: Definition, release: Release, volume_id
     text = _render(role, definition, release, volume_id)
     text = _with_includes(text, role)
     request, notes = read_back(text, release.kickstart_syntax, where=role.template)
-    return Kickstart(role.id, role.title, role.menu, f"ks/{role.id}.cfg", text, request, notes)
+    return Kickstart(role.id, role.title, role.menu, f"ks/{role.id}.cfg", text, request, _chooses_disks(text), notes)
 
 
 def _render(role: Role, definition: Definition, release: Release, volume_id: str) -> str:
@@ -275,6 +282,11 @@ def _request(packages: pykickstart.parser.Packages, text: str) -> PackageRequest
         excluded_groups=tuple(group(g.name, sign="-@") for g in packages.excludedGroupList),
         weak=not packages.excludeWeakdeps,
     )
+
+
+def _chooses_disks(text: str) -> bool:
+    words = {line.split(maxsplit=1)[0] for section, _, line in _lines(text) if not section and line.strip()}
+    return bool(words & _STORAGE_COMMANDS) or "%include" in words
 
 
 def _lines(text: str) -> Iterator[tuple[str, int, str]]:

@@ -1,21 +1,18 @@
-"""From a definition to a lock: every choice is made here, and none after it."""
+"""From a plan to a lock: every choice is made here, and none after it."""
 
 import os
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 
 from isobuilder import __version__, compose, upstream
-from isobuilder.definition import Definition, load_definition
 from isobuilder.errors import HostError, LockError, UsageError
 from isobuilder.fetch.cache import Cache
 from isobuilder.fetch.fetcher import Fetcher
-from isobuilder.kickstart import Kickstart, render_roles
-from isobuilder.lock import BootFile, Lock, differences, digests, dump_lock, read_lock
+from isobuilder.lock import BootFile, Lock, differences, dump_lock, read_lock
+from isobuilder.plan import Plan
 from isobuilder.progress import Progress
-from isobuilder.releases import Release, expand, load_release, repositories
+from isobuilder.releases import expand, repositories
 from isobuilder.resolve.solve import RoleRequest, Source, resolve
 
 # What comes from these ends up in the bits of the medium.
@@ -28,49 +25,15 @@ def tool_versions() -> dict[str, str]:
     return {"isobuilder": __version__, **libraries, "zlib": zlib.ZLIB_RUNTIME_VERSION}
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A definition with everything that it names, read and checked, before anything is fetched."""
-
-    definition: Definition
-    release: Release
-    kickstarts: tuple[Kickstart, ...]
-    volume_id: str
-    made_from: Mapping[str, str]
-
-    @property
-    def lock_path(self) -> Path:
-        return self.definition.folder / f"{self.definition.name}.lock"
-
-    @property
-    def iso_name(self) -> str:
-        return f"{self.definition.name}-{self.release.id}-{self.definition.arch}.iso"
-
-
-def make_plan(path: Path) -> Plan:
-    """Read the definition at `path`, its release and its kickstarts; no network is touched."""
-    definition = load_definition(path)
-    release = load_release(definition)
-    volume_id = definition.volume_id or default_volume_id(definition.name, release.id)
-    kickstarts = render_roles(definition, release, volume_id=volume_id)
-    made_from = {
-        **digests("definition", definition.model_dump(by_alias=True, mode="json")),
-        **digests("release", release.model_dump(by_alias=True, mode="json")),
-        **digests("kickstart", {kickstart.role: kickstart.text for kickstart in kickstarts}),
-    }
-    return Plan(definition, release, kickstarts, volume_id, made_from)
-
-
 def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress) -> Lock:
     """Make every choice: look at what there is upstream, resolve each role, name every file."""
-    definition, release = plan.definition, plan.release
-    facts = release.arch[definition.arch]
+    definition, release, facts = plan.definition, plan.release, plan.facts
     wanted = repositories(definition, release)
     found = upstream.look(wanted, facts, expand(facts.tree, definition.arch), fetcher, cache)
 
     fetcher.fetch_all([file for r in found.repositories for file in r.metadata.values()], title="Metadata")
     sources = [
-        Source(r.id, w.priority, r.baseurl, {kind: cache.path(file.sha256) for kind, file in r.metadata.items()})
+        Source(r.id, w.priority, r.baseurl, {kind: cache.check(file.sha256) for kind, file in r.metadata.items()})
         for r, w in zip(found.repositories, wanted, strict=True)
     ]
     resolution = resolve(
@@ -130,11 +93,6 @@ def write_lock(plan: Plan, lock: Lock) -> None:
     except OSError as error:
         part.unlink(missing_ok=True)
         raise HostError(f"{plan.lock_path}: the lock cannot be written: {error.strerror}") from error
-
-
-def default_volume_id(name: str, release: str) -> str:
-    """NAME-RELEASE in the characters that need no escape in a kernel line, 32 of them at most."""
-    return "".join(c if c.isalnum() else "-" for c in f"{name}-{release}").upper()[:32]
 
 
 def source_date_epoch(environ: Mapping[str, str]) -> int | None:

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import productmd.discinfo
 import productmd.treeinfo
 
-from isobuilder.releases import ArchFacts, Release
+from isobuilder.releases import Boot, Release
 
 
-def treeinfo(release: Release, facts: ArchFacts, arch: str, *, epoch: int, checksums: Mapping[str, str]) -> bytes:
+def treeinfo(release: Release, boot: Boot, arch: str, *, epoch: int, checksums: Mapping[str, str]) -> bytes:
     """A productmd 1.2 tree description with one variant, whose repository is the medium's root.
 
     `checksums` maps a path on the medium to its sha256. The [general] section that older installers read is
@@ -24,8 +24,8 @@ def treeinfo(release: Release, facts: ArchFacts, arch: str, *, epoch: int, check
     variant.type = "variant"
     variant.paths.packages, variant.paths.repository = "Packages", "."
     info.variants.add(variant)
-    info.images.images[arch] = {"kernel": facts.boot.kernel, "initrd": facts.boot.initrd}
-    info.stage2.mainimage = facts.boot.stage2
+    info.images.images[arch] = {"kernel": boot.kernel, "initrd": boot.initrd}
+    info.stage2.mainimage = boot.stage2
     info.media.discnum, info.media.totaldiscs = 1, 1
     for path, sha256 in sorted(checksums.items()):
         info.checksums.add(path, "sha256", sha256)

@@ -17,6 +17,8 @@ from isobuilder.releases import Boot, Release
 from isobuilder.resources import data_folder
 from isobuilder.schema import did_you_mean
 
+ISOLINUX_MENU = "isolinux/isolinux.cfg"
+GRUB_MENU = "EFI/BOOT/grub.cfg"
 SPLASH_PATH = "isolinux/splash.png"
 # x86's COMMAND_LINE_SIZE is 2048 with its final NUL, and isolinux takes 2047 characters as well.
 COMMAND_LINE_LIMIT = 2047
@@ -33,10 +35,6 @@ GRUB_KEYS = frozenset("ec")
 # One screen holds this many entries above the help text, on a terminal of 24 lines too; more of them scroll.
 ROWS = 10
 
-_STORAGE_COMMANDS = frozenset(
-    {"autopart", "btrfs", "clearpart", "fcoe", "iscsi", "logvol", "part", "partition", "raid", "reqpart", "volgroup"}
-    | {"zerombr", "zfcp", "%include"}
-)
 _KERNEL_WORDS = re.compile(r"[A-Za-z0-9._:/=,+@#~\\ -]+", re.ASCII)
 
 _CHECK_HELP = """\
@@ -90,7 +88,12 @@ def menu_entries(
     """
     lines = _KernelLines(definition, release, volume_id)
     entries = [
-        Entry(role.role, role.title, _disk_help(role.text), lines.build("stage2", "kickstart", path=f"/{role.path}"))
+        Entry(
+            role.role,
+            role.title,
+            _UNATTENDED_HELP if role.chooses_disks else _ASKING_HELP,
+            lines.build("stage2", "kickstart", path=f"/{role.path}"),
+        )
         for role in roles
         if role.menu
     ]
@@ -210,24 +213,6 @@ class _KernelLines:
                 details=[line[:200] + "..."],
                 hint="Shorten the kernel arguments of the release file.",
             )
-
-
-def _disk_help(kickstart: str) -> str:
-    return _UNATTENDED_HELP if _chooses_disks(kickstart) else _ASKING_HELP
-
-
-def _chooses_disks(kickstart: str) -> bool:
-    """Whether a kickstart has storage commands, or reads further lines (%include) that may hold some."""
-    section = ""
-    for line in kickstart.splitlines():
-        word = line.split(maxsplit=1)[0] if line.strip() else ""
-        if not section and word in _STORAGE_COMMANDS:
-            return True
-        if word == "%end":
-            section = ""
-        elif word.startswith("%") and word != "%include":
-            section = word
-    return False
 
 
 def _check_default(definition: Definition, entries: Sequence[Entry]) -> None:

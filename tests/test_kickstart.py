@@ -187,3 +187,21 @@ def test_includes_that_the_medium_could_not_answer_for_are_refused(tmp_path: Pat
 def test_a_symbolic_link_does_not_lead_outside(tmp_path: Path) -> None:
     (tmp_path / "link.ks").symlink_to("/etc/hostname")
     assert "outside of the definition's folder" in refused(tmp_path, "%include link.ks\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "chooses"),
+    [
+        ("lang en_US\n%packages\n@core\n%end\n", False),
+        ("%post\nclearpart --all\n%end\n", False),
+        ("# clearpart --all\n", False),
+        ("%packages\n@core\n%end\nautopart\n", True),
+        ("zerombr\nclearpart --all\n", True),
+        ("  part / --size 1000\n", True),
+        (f"{PRE}%include /tmp/disk.ks\n", True),
+    ],
+)
+def test_it_is_known_whether_a_role_may_erase_disks_unasked(tmp_path: Path, text: str, *, chooses: bool) -> None:
+    roles = render(tmp_path, text)
+    assert roles["own"].chooses_disks == chooses
+    assert not roles["minimal"].chooses_disks

@@ -42,7 +42,7 @@ def test_an_installed_wheel_finds_its_own_data(wheel: Path, tmp_path: Path) -> N
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     (tmp_path / "media.toml").write_text('version = 1\nname = "x"\nrelease = "9-stream"\n')
-    code = "from pathlib import Path; from isobuilder.locking import make_plan; import isobuilder\n"
+    code = "from pathlib import Path; from isobuilder.plan import make_plan; import isobuilder\n"
     code += "plan = make_plan(Path('media.toml')); print(isobuilder.__file__); print(plan.kickstarts[0].text)"
     environ = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     done = subprocess.run(

@@ -41,6 +41,17 @@ class Cache:
                 return False
         return stat.S_ISREG(found.st_mode) and found.st_size == size
 
+    def check(self, sha256: str) -> Path:
+        """Where the file lies, its bytes read and found to be what they were. Raises TrustError when they are not."""
+        path = self.path(sha256)
+        with host_errors(path), path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                raise TrustError(
+                    f"{path}: the file in the cache is not what it was when it was fetched",
+                    hint="Remove it and run this again: it is fetched again. The disk may be failing.",
+                )
+        return path
+
     def add(self, data: bytes) -> Path:
         """Keep `data`; where it lies. Raises HostError."""
         sha256 = hashlib.sha256(data).hexdigest()
