@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import Final, TypeVar
 
 import requests
+from rich import filesize
 
 from isobuilder.errors import FetchError, HostError, IsobuilderError, TrustError
 from isobuilder.fetch.cache import Cache, host_errors
@@ -213,7 +214,7 @@ class Fetcher:
             free = shutil.disk_usage(there).free
         if free < needed:
             raise HostError(
-                f"{self._cache.root}: {needed} bytes are to be fetched, and {free} are free",
+                f"{self._cache.root}: {filesize.decimal(needed)} to fetch, {filesize.decimal(free)} free",
                 hint="Make room, or name another place for the cache with ISOBUILDER_CACHE.",
             )
 

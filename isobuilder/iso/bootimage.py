@@ -88,7 +88,7 @@ def fat_image(files: Mapping[str, bytes], *, label: str, epoch: int, identity: s
     volume = _volume_label(label)
     entries = fat.entry(volume, fat.READ_ONLY_LABEL, stamp) + _store(root, data, stamp, parent=0)
     if len(entries) > _ROOT_ENTRIES * fat.ENTRY_SIZE:
-        raise MediumError("The top folder of the boot image holds too many files.", hint="Put them into a folder.")
+        raise MediumError("the top folder of the boot image holds too many files", hint="Put them into a folder.")
     serial = hashlib.sha256(identity.encode()).digest()[:4]
     table = struct.pack(f"<{len(data.chains)}H", *data.chains).ljust(geometry.fat_sectors * _SECTOR, b"\0")
     image = bytearray(geometry.sectors * _SECTOR)
@@ -109,7 +109,7 @@ def with_boot_info(image: bytes, *, block: int) -> bytes:
     image is too short to hold the table.
     """
     if len(image) <= _BOOT_INFO.stop:
-        raise MediumError(f"The BIOS boot image has {len(image)} bytes; that is too short to be one.")
+        raise MediumError(f"the BIOS boot image has {len(image)} bytes; that is too short to be one")
     body = image[_BOOT_INFO.stop :]
     words = struct.unpack(f"<{-(-len(body) // 4)}I", body + bytes(-len(body) % 4))
     table = struct.pack("<4I40x", _VOLUME_DESCRIPTOR, block, len(image), sum(words) & 0xFFFFFFFF)
@@ -126,11 +126,11 @@ def _folders(files: Mapping[str, bytes]) -> _Folder:
             fat.check_name(folder, path)
             below = here.setdefault(folder, {})
             if not isinstance(below, dict):
-                raise MediumError(f"The boot image would hold {folder!r} as a file and as a folder.", details=[path])
+                raise MediumError(f"the boot image would hold {folder!r} as a file and as a folder", details=[path])
             here = below
         fat.check_name(name, path)
         if name in here:
-            raise MediumError(f"The boot image would hold {name!r} as a file and as a folder.", details=[path])
+            raise MediumError(f"the boot image would hold {name!r} as a file and as a folder", details=[path])
         here[name] = data
     for folder_path, folder_names in _names(root, ""):
         _check_case(folder_path, folder_names)
@@ -150,7 +150,7 @@ def _check_case(path: str, names: list[str]) -> None:
         other = seen.setdefault(name.upper(), name)
         if other != name:
             raise MediumError(
-                f"The boot image cannot hold {other!r} and {name!r} in {path}.",
+                f"the boot image cannot hold {other!r} and {name!r} in {path}",
                 hint="A FAT file system takes names that differ by case alone for one.",
             )
 
@@ -163,7 +163,7 @@ def _geometry(root: _Folder) -> _Geometry:
         if need <= _MAX_CLUSTERS - _SECTORS_PER_TRACK:
             return _geometry_for(cluster_sectors, max(need, _MIN_CLUSTERS))
     raise MediumError(
-        f"The boot image would hold {sum(sizes):,} bytes, more than the 2 GB of FAT16.",
+        f"the boot image would hold {sum(sizes):,} bytes, more than the 2 GB of FAT16",
         hint="Only the loader and its menu belong there; the kernel is read from the medium itself.",
     )
 
@@ -214,7 +214,7 @@ def _store(folder: _Folder, data: _Data, stamp: fat.Stamp, *, parent: int) -> by
 def _volume_label(label: str) -> bytes:
     text = label.upper()
     if not text.isascii() or not 0 < len(text) <= 11 or not text.replace("-", "").replace("_", "").isalnum():
-        raise MediumError(f"The boot image cannot be labelled {label!r}.", hint="1 to 11 of A-Z, 0-9, - and _.")
+        raise MediumError(f"the boot image cannot be labelled {label!r}", hint="1 to 11 of A-Z, 0-9, - and _.")
     return text.encode("ascii").ljust(11)
 
 

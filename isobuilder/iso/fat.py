@@ -55,7 +55,7 @@ def check_name(name: str, path: str) -> None:
     too_long = len(name) > _MAX_NAME
     if not name or too_long or name[-1] in ". " or name[0] == " " or _FORBIDDEN.search(name):
         raise MediumError(
-            f"The boot image cannot hold a file named {path!r}.",
+            f"the boot image cannot hold a file named {path!r}",
             hint="A name on a FAT file system has at most 255 characters, none of them a control character, a "
             'pictogram or one of " * / : < > ? \\ |, and neither begins with a space nor ends in one or in a dot.',
         )

@@ -108,7 +108,7 @@ def lay_out(tree: Tree) -> Layout:
             iso.force_consistency()
             return _taken_over(iso, tree)
     except (PyCdlibException, struct.error, OverflowError) as error:
-        raise MediumError(f"The medium cannot be laid out: {error}") from error
+        raise MediumError(f"the medium cannot be laid out: {error}") from error
 
 
 @contextmanager
@@ -133,15 +133,15 @@ def _check_boot(tree: Tree) -> None:
     systemarea.check_code(tree.boot.mbr)
     lacking = [path for path in (tree.boot.bios, tree.boot.efi) if path not in tree.files or not tree.files[path].size]
     if lacking:
-        raise MediumError("The tree lacks what firmware starts from.", details=lacking)
+        raise MediumError("the tree lacks what firmware starts from", details=lacking)
     if not 0 < len(tree.volume_id) <= 32 or not tree.volume_id.isascii():
-        raise MediumError(f"The volume id {tree.volume_id!r} must have 1 to 32 plain characters.")
+        raise MediumError(f"the volume id {tree.volume_id!r} must have 1 to 32 plain characters")
     broken = [f"{path} to {target}" for path, target in sorted(tree.links.items()) if target not in tree.files]
     if broken:
-        raise MediumError("Links on the medium lead nowhere.", details=broken)
+        raise MediumError("links on the medium lead nowhere", details=broken)
     large = [path for path, target in sorted(tree.links.items()) if tree.files[target].size > _MAX_LINKED]
     if large:
-        raise MediumError("A file of 4 GiB or more cannot have a second name on the medium.", details=large)
+        raise MediumError("a file of 4 GiB or more cannot have a second name on the medium", details=large)
 
 
 def _described(tree: Tree, paths: IsoPaths) -> PyCdlib:

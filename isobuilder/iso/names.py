@@ -45,7 +45,7 @@ def iso_paths(paths: Iterable[str]) -> IsoPaths:
     folders = {parent for path in listed for parent in _parents(path)}
     findings += [f"{path!r}: is a file and a folder" for path in sorted(folders.intersection(listed))]
     if findings:
-        raise MediumError("The medium cannot hold these paths.", details=findings)
+        raise MediumError("the medium cannot hold these paths", details=findings)
     return _named(folders, set(listed))
 
 

@@ -161,7 +161,7 @@ def _read_into(room: memoryview, source: FileIO, content: Cached) -> int:
 
 def _unreadable(content: Cached, error: OSError) -> HostError:
     return HostError(
-        f"A fetched file cannot be read: {content.path}: {error.strerror}",
+        f"a fetched file cannot be read: {content.path}: {error.strerror}",
         hint="Run the build again: what is missing in the cache is fetched again.",
     )
 

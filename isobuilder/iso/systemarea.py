@@ -52,7 +52,7 @@ def check_code(mbr: bytes) -> None:
     """Refuse boot code that does not fit in front of the address that it reads."""
     if not 0 < len(mbr) <= CODE_SIZE:
         raise MediumError(
-            f"The code of the master boot record has {len(mbr)} bytes; it must have 1 to {CODE_SIZE}.",
+            f"the code of the master boot record has {len(mbr)} bytes; it must have 1 to {CODE_SIZE}",
             hint="It is the start of isohdpfx.bin, from the same syslinux as the BIOS boot image.",
         )
 

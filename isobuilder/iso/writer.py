@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
 
+from rich import filesize
+
 from isobuilder.errors import HostError, TrustError, UsageError
 from isobuilder.iso.bootimage import with_boot_info
 from isobuilder.iso.layout import BLOCK, Extent, Layout, lay_out
@@ -47,16 +49,14 @@ def check_output(output: Path, *, force: bool) -> None:
     else than a plain file; HostError when the folder is none. A folder that is not there yet is the caller's to make.
     """
     if output.parent.exists() and not output.parent.is_dir():
-        raise HostError(f"{output.parent} is not a folder.", hint="Choose another place with --output-dir.")
+        raise HostError(f"{output.parent} is not a folder", hint="Choose another place with --output-dir.")
     for path in (output, checksum_path(output)):
         if not os.path.lexists(path):
             continue
         if not stat.S_ISREG(path.lstat().st_mode):
-            raise UsageError(
-                f"{path} is there and is not a plain file.", hint="Choose another place with --output-dir."
-            )
+            raise UsageError(f"{path} is there and is not a plain file", hint="Choose another place with --output-dir.")
         if not force:
-            raise UsageError(f"{path} is there already.", hint="Give --force to replace it.")
+            raise UsageError(f"{path} is there already", hint="Give --force to replace it.")
 
 
 def free_space(folder: Path) -> int:
@@ -114,7 +114,7 @@ def _pour(layout: Layout, bios: str, stream: Stream) -> None:
             damaged.append(f"{extent.path}: {finding}")
     if damaged:
         raise TrustError(
-            "Files in the cache are not what they were when they were fetched.",
+            "files in the cache are not what they were when they were fetched",
             details=damaged,
             hint="Remove them and run the build again: they are fetched again. The disk may be failing.",
         )
@@ -155,7 +155,7 @@ def _check_space(folder: Path, size: int, free: Callable[[Path], int]) -> None:
     there = free(folder)
     if there < size:
         raise HostError(
-            f"The image needs {_megabytes(size)}; {folder} has {_megabytes(there)} free.",
+            f"the image needs {filesize.decimal(size)}; {folder} has {filesize.decimal(there)} free",
             hint="Free some space, or write to another place with --output-dir.",
         )
 
@@ -167,8 +167,8 @@ def _as_host_error(output: Path, size: int) -> Iterator[None]:
     except OSError as error:
         hint = "Choose another place with --output-dir."
         if error.errno in _FULL:
-            hint = f"The image needs {_megabytes(size)}. Free some space, or write to another place with --output-dir."
-        raise HostError(f"{output} cannot be written: {error.strerror}.", hint=hint) from error
+            hint = f"The image needs {filesize.decimal(size)}: free some space, or choose another --output-dir."
+        raise HostError(f"{output} cannot be written: {error.strerror}", hint=hint) from error
 
 
 @contextmanager
@@ -201,7 +201,7 @@ def _lock(descriptor: int, path: Path, final: Path) -> None:
         ours = False
     if not ours:
         raise HostError(
-            f"Another build is writing {final}.", hint="Wait until it is done, or choose another --output-dir."
+            f"another build is writing {final}", hint="Wait until it is done, or choose another --output-dir."
         )
 
 
@@ -224,7 +224,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.0f} MB"

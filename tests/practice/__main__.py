@@ -13,6 +13,13 @@ from tests.practice.making import Listener
 from tests.practice.mirror import ensure_mirror, write_demo
 from tests.practice.server import serve
 
+_HOW_TO_BOOT = """
+It boots on BIOS and UEFI, as a CD and as a USB stick. To have that checked and a picture of the menu taken:
+  {program} boot {iso} --entry rack-node --firmware uefi --as usb --marker "practice: done" --output-dir build/boot
+To choose an entry yourself, with the menu in this terminal (Ctrl-A X leaves it; add -bios /usr/share/ovmf/OVMF.fd for UEFI):
+  qemu-system-x86_64 -machine q35 -m 1024 -smp 2 -cdrom {iso} -nographic
+Or copy it to a USB stick, which loses all that it holds: dd if={iso} of=/dev/sdX bs=4M conv=fsync"""
+
 
 def main(arguments: list[str]) -> int:
     """Run one command; gives the exit code."""
@@ -53,7 +60,10 @@ def _parser() -> argparse.ArgumentParser:
 def _demo(folder: Path, base_url: str, mirror: Path) -> int:
     definition = write_demo(folder, base_url, mirror)
     build = [sys.executable, "-m", "isobuilder", "build", str(definition), "--output-dir", str(folder), "--force"]
-    return subprocess.run(build, check=False).returncode
+    code = subprocess.run(build, check=False).returncode
+    if code == 0:
+        print(_HOW_TO_BOOT.format(iso=next(folder.glob("*.iso")), program=os.path.relpath(Path(sys.executable).with_name("isobuilder"))))
+    return code
 
 
 def _wait(base_url: str) -> int:
