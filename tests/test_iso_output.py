@@ -116,7 +116,7 @@ def test_two_builds_do_not_write_into_one_file(sample: Tree, tmp_path: Path) -> 
     class Second(Silent):
         @contextmanager
         def task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:  # noqa: ARG002
-            with pytest.raises(HostError, match="Another build"):
+            with pytest.raises(HostError, match="another build"):
                 write(sample, tmp_path / "x.iso")
             yield lambda _done: None
 

@@ -16,7 +16,7 @@ from tests.practice.server import serve
 _HOW_TO_BOOT = """
 It boots on BIOS and UEFI, as a CD and as a USB stick. To have that checked and a picture of the menu taken:
   {program} boot {iso} --entry rack-node --firmware uefi --as usb --marker "practice: done" --output-dir build/boot
-To choose an entry yourself, with the menu in this terminal (Ctrl-A X leaves it; add -bios /usr/share/ovmf/OVMF.fd for UEFI):
+To choose an entry yourself, with the menu in this terminal (Ctrl-A X leaves it; -bios /usr/share/ovmf/OVMF.fd: UEFI):
   qemu-system-x86_64 -machine q35 -m 1024 -smp 2 -cdrom {iso} -nographic
 Or copy it to a USB stick, which loses all that it holds: dd if={iso} of=/dev/sdX bs=4M conv=fsync"""
 
@@ -62,7 +62,8 @@ def _demo(folder: Path, base_url: str, mirror: Path) -> int:
     build = [sys.executable, "-m", "isobuilder", "build", str(definition), "--output-dir", str(folder), "--force"]
     code = subprocess.run(build, check=False).returncode
     if code == 0:
-        print(_HOW_TO_BOOT.format(iso=next(folder.glob("*.iso")), program=os.path.relpath(Path(sys.executable).with_name("isobuilder"))))
+        program = os.path.relpath(Path(sys.executable).with_name("isobuilder"))
+        print(_HOW_TO_BOOT.format(iso=next(folder.glob("*.iso")), program=program))
     return code
 
 
