@@ -4,35 +4,44 @@ Heavy libraries are imported inside the commands, so that `isobuilder --help` an
 """
 
 import os
+import re
 import signal
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 import typer
 
 from isobuilder import __version__
-from isobuilder.errors import BootError, IsobuilderError
+from isobuilder.errors import BootError, HostError, IsobuilderError, UsageError
 
 EXIT_BUG = 1
 EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     help="One definition file in, one installer ISO for the machines of a private cloud out.",
+    epilog="Exit codes: 0 done, 1 a bug of ours, 2 usage, 3 definition, kickstart or lock, 4 fetch, 5 trust, "
+    "6 packages, 7 this machine, 8 the medium or its boot, 130 interrupted.",
     no_args_is_help=True,
     rich_markup_mode=None,  # its help costs 0.15 s at every start
     pretty_exceptions_enable=False,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-DefinitionPath = Annotated[Path, typer.Argument(metavar="[DEFINITION]", help="The definition file.")]
-CacheFolder = Annotated[Path | None, typer.Option("--cache-dir", help="Where downloads are kept.", show_default=False)]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors.")]
+# Whether it can be read is for our own error to say.
+DefinitionPath = Annotated[Path, typer.Argument(metavar="DEFINITION", help="The definition file.", readable=False)]
+CacheFolder = Annotated[
+    Path | None,
+    typer.Option("--cache-dir", help="Where downloads are kept; without it the user's cache.", show_default=False),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results, warnings and errors.")]
 DEFAULT_DEFINITION = Path("media.toml")
 
 
-@app.command()
+@app.command(short_help="Build the ISO.")
 def build(
     definition: DefinitionPath = DEFAULT_DEFINITION,
     *,
@@ -41,16 +50,23 @@ def build(
     cache_dir: CacheFolder = None,
     quiet: Quiet = False,
 ) -> None:
-    """Build NAME-RELEASE-ARCH.iso and its .sha256 from a definition, using the lock beside it or making one."""
+    """Build NAME-RELEASE-ARCH.iso and its .sha256, with the lock beside the definition or making one."""
     from isobuilder.build import build as run
-    from isobuilder.plan import make_plan
 
-    room = _Room(cache_dir, quiet=quiet)
-    written = run(make_plan(definition), room.fetcher, room.cache, output_dir, room.console, force=force)
-    room.console.result(f"{written.path}: {written.size} bytes, sha256 {written.sha256}")
+    session = _Session(definition, cache_dir, quiet=quiet)
+    written = run(
+        session.plan,
+        session.fetcher,
+        session.cache,
+        output_dir,
+        session.console,
+        force=force,
+        epoch=session.epoch,
+    )
+    session.console.result(f"{written.path}: {written.size} bytes, sha256 {written.sha256}")
 
 
-@app.command()
+@app.command(short_help="Make the lock, or check it.")
 def lock(
     definition: DefinitionPath = DEFAULT_DEFINITION,
     *,
@@ -59,21 +75,46 @@ def lock(
     quiet: Quiet = False,
 ) -> None:
     """Choose every package and file, and write NAME.lock beside the definition; or check the one that is there."""
-    from isobuilder.locking import make_lock, matching_lock, write_lock
-    from isobuilder.plan import make_plan
+    from isobuilder.locking import make_lock, matching_lock, package_changes, read_old_lock, write_lock
 
-    room = _Room(cache_dir, quiet=quiet)
-    plan = make_plan(definition)
+    session = _Session(definition, cache_dir, quiet=quiet)
+    plan = session.plan
     if not update and matching_lock(plan):
-        room.console.result(f"{plan.lock_path}: matches the definition")
+        session.console.result(f"{plan.lock_path}: matches the definition")
         return
-    write_lock(plan, make_lock(plan, room.fetcher, room.cache, room.console))
-    room.console.result(f"{plan.lock_path}: written")
+    before = read_old_lock(plan)
+    after = make_lock(plan, session.fetcher, session.cache, session.console, epoch=session.epoch)
+    write_lock(plan, after)
+    for change in package_changes(before, after) if before else []:
+        session.console.result(change)
+    count = sum(bool(package.roles) for package in after.packages)
+    session.console.result(f"{plan.lock_path}: written, {count} packages on the medium")
 
 
-@app.command()
+@app.command(short_help="Show a role's kickstart as it will lie on the medium.")
+def kickstart(
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="A role of the definition, or one of ours.")],
+    definition: DefinitionPath = DEFAULT_DEFINITION,
+) -> None:
+    """Print a role's rendered kickstart, whether the installer would take it or not."""
+    from isobuilder.definition import load_definition
+    from isobuilder.plan import volume_id_of
+    from isobuilder.releases import load_release
+    from isobuilder.roles import rendered_text, roles
+    from isobuilder.schema import did_you_mean
+
+    read = load_definition(definition)
+    release = load_release(read)
+    known = {one.id: one for one in roles(read, release)}
+    if role not in known:
+        raise UsageError(f"{definition}: there is no role {role!r}{did_you_mean(role, known)}")
+    text = rendered_text(known[role], read, release, volume_id=volume_id_of(read, release))
+    typer.echo(text, nl=False)
+
+
+@app.command(short_help="Boot a medium in QEMU, and check it.")
 def boot(
-    iso: Annotated[Path, typer.Argument(metavar="ISO", help="The medium to boot.")],
+    iso: Annotated[Path, typer.Argument(metavar="ISO", help="The medium to boot.", readable=False)],
     *,
     entry: Annotated[str, typer.Option("--entry", help="The menu entry to choose: a role, check, rescue or local.")],
     firmware: Annotated[Literal["bios", "uefi"], typer.Option("--firmware", help="How the machine starts.")] = "uefi",
@@ -82,11 +123,14 @@ def boot(
         str | None,
         typer.Option("--marker", help="What the console must show, a regular expression.", show_default=False),
     ] = None,
-    timeout: Annotated[float, typer.Option("--timeout", help="Seconds until it counts as failed.")] = 300,
+    timeout: Annotated[int, typer.Option("--timeout", min=1, help="Seconds until it counts as failed.")] = 300,
     output_dir: Annotated[Path, typer.Option("--output-dir", "-o", help="Where pictures and the log go.")] = Path(),
     quiet: Quiet = False,
 ) -> None:
-    """Boot a medium in QEMU, choose a menu entry, and say what the console showed."""
+    """Boot a medium in QEMU, take a picture of its menu, choose an entry, and follow the serial console.
+
+    The medium must have been built with install.console: there is nothing to follow otherwise.
+    """
     from isobuilder.boot.check import boot_check
     from isobuilder.console import Console
 
@@ -105,7 +149,7 @@ def boot(
         raise BootError(
             f"{iso}: entry {entry} did not get where it should ({firmware}, as {medium})",
             details=verdict.missing,
-            hint=f"The menu is in {verdict.menu_picture}, the console in {verdict.console_log}.",
+            hint=f"Look at {', '.join(str(path) for path in verdict.files)}.",
         )
     console.result(
         f"{entry}: passed in {verdict.seconds:.0f} s ({firmware}, as {medium}, {verdict.accelerator}); "
@@ -113,14 +157,15 @@ def boot(
     )
 
 
-@app.command()
+@app.command(short_help="Print the JSON Schema of a definition.")
 def schema() -> None:
     """Print the JSON Schema of a definition, for editors."""
     import json
 
     from isobuilder.definition import Definition
 
-    typer.echo(json.dumps(Definition.model_json_schema(), indent=2))
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "isobuilder definition"}
+    typer.echo(json.dumps(dialect | Definition.model_json_schema(), indent=2))
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
@@ -138,17 +183,35 @@ def _options(
     pass
 
 
-class _Room:
-    """What commands that fetch share: a console, a cache, a fetcher."""
+class _Session:
+    """What commands that look upstream share: the plan, a console, a cache, a fetcher."""
 
-    def __init__(self, cache_dir: Path | None, *, quiet: bool) -> None:
+    def __init__(self, definition: Path, cache_dir: Path | None, *, quiet: bool) -> None:
+        import datetime as dt
+
         from isobuilder.console import Console
         from isobuilder.fetch.cache import Cache, default_cache_root
         from isobuilder.fetch.fetcher import Fetcher
+        from isobuilder.plan import make_plan
+        from isobuilder.releases import end_of_life_warning
 
+        self.epoch = source_date_epoch(os.environ)
         self.console = Console(quiet=quiet)
+        self.plan = make_plan(definition)
+        if warning := end_of_life_warning(self.plan.release, dt.datetime.now(tz=dt.UTC).date()):
+            self.console.warning(warning)
         self.cache = Cache(cache_dir or default_cache_root(os.environ))
         self.fetcher = Fetcher(self.cache, progress=self.console)
+
+
+def source_date_epoch(environ: Mapping[str, str]) -> int | None:
+    """SOURCE_DATE_EPOCH, the convention of reproducible-builds.org, or None where it is not set."""
+    text = environ.get("SOURCE_DATE_EPOCH")
+    if not text:
+        return None
+    if not re.fullmatch(r"[0-9]{1,10}", text, re.ASCII) or int(text) >= 1 << 32:
+        raise UsageError(f"SOURCE_DATE_EPOCH: {text[:20]!r} is not a number of seconds below 2^32")
+    return int(text)
 
 
 def main() -> NoReturn:
@@ -165,6 +228,10 @@ def main() -> NoReturn:
         code = stop.code
         if code == EXIT_INTERRUPTED:
             print("interrupted; run it again to go on", file=sys.stderr)  # noqa: T201
+    except OSError as error:
+        # Results that cannot be written; what the rooms meet on the disk they translate themselves.
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        code = HostError.exit_code
     except Exception:  # noqa: BLE001 - the last resort: whatever came here is a bug of ours
         traceback.print_exc()
         print(f"isobuilder {__version__}: a bug. Please report the lines above, and the definition.", file=sys.stderr)  # noqa: T201

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from rich import filesize
 from rich.console import Console as Terminal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Column
 from rich.text import Text
 
 from isobuilder.errors import IsobuilderError
@@ -38,18 +39,22 @@ class Console:
 
     def note(self, line: str) -> None:
         if not self._quiet:
-            self._err.print(Text(line))
+            self._err.print(_plain(line))
+
+    def warning(self, line: str) -> None:
+        """A line that even a quiet run shows."""
+        self._err.print(Text.assemble(("warning: ", "bold yellow"), _plain(line)))
 
     def result(self, line: str) -> None:
-        self._out.print(Text(line))
+        self._out.print(_plain(line))
 
     def error(self, error: IsobuilderError) -> None:
         """The failure, all of its findings, and what to do."""
-        self._err.print(Text.assemble(("error: ", "bold red"), error.message))
+        self._err.print(Text.assemble(("error: ", "bold red"), _plain(error.message)))
         for detail in error.details:
-            self._err.print(Text(f"  {detail}"))
+            self._err.print(Text.assemble("  ", _plain(detail)))
         if error.hint:
-            self._err.print(Text.assemble(("hint: ", "bold"), error.hint))
+            self._err.print(Text.assemble(("hint: ", "bold"), _plain(error.hint)))
 
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -65,11 +70,11 @@ class Console:
     @contextmanager
     def _drawn(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
         columns = (
-            TextColumn("{task.description:<14}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
+            TextColumn("{task.description:<10}"),
+            BarColumn(bar_width=None),
+            DownloadColumn(table_column=Column(no_wrap=True)),
+            TransferSpeedColumn(table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(table_column=Column(no_wrap=True)),
         )
         with Progress(*columns, console=self._err) as progress:
             task = progress.add_task(title, total=total)
@@ -93,3 +98,8 @@ class Console:
 
         yield advance
         self.note(f"{title}: done in {self._clock() - began:.1f} s")
+
+
+def _plain(line: str) -> Text:
+    """`line` as text without control characters: servers and files have a say in messages, terminals obey them."""
+    return Text("".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line))

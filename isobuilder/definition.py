@@ -5,12 +5,13 @@ harmless. It reads no other file: release, kickstarts and keys that it names are
 """
 
 import re
+import zoneinfo
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from isobuilder.schema import Many, Matching, Table, load_toml
+from isobuilder.schema import Many, Matching, Table, did_you_mean, load_toml
 
 Arch = Literal["x86_64", "aarch64"]
 
@@ -22,10 +23,21 @@ Identifier = Annotated[
 ]
 Title = Annotated[str, Matching(r"[!-~](?:[ -~]{0,62}[!-~])?", "a line of 1 to 64 printable ASCII characters")]
 VolumeId = Annotated[str, Matching(r"[A-Za-z0-9_-]{1,32}", "a volume id of 1 to 32 characters of A-Z a-z 0-9 _ -")]
-Url = Annotated[str, Matching(r"https?://[!-~]+", "an http:// or https:// address")]
-Console = Annotated[
+# No user name or password: an address stands in the lock, which is kept in version control.
+Url = Annotated[
+    str, Matching(r"https?://[^@/?# ]+(?:[/?#][!-~]*)?", "an http:// or https:// address without a user name")
+]
+SerialLine = Annotated[
     str, Matching(r"(?:ttyS|ttyAMA|hvc)[0-9]{1,2}(?:,[0-9]{3,7})?", "a serial console such as ttyS0,115200")
 ]
+
+
+def _time_zone(value: str) -> str:
+    # Empty on a host without tzdata, which then cannot tell.
+    zones = zoneinfo.available_timezones()
+    if zones and value not in zones:
+        raise ValueError(f"{value!r} is not a time zone{did_you_mean(value, zones)}")
+    return value
 
 
 def _crypt_hash(value: str) -> str:
@@ -36,9 +48,26 @@ def _crypt_hash(value: str) -> str:
 
 
 def _public_key(value: str) -> str:
-    if not re.fullmatch(r"(?:ssh|ecdsa|sk-ssh|sk-ecdsa)[a-z0-9@.-]* [A-Za-z0-9+/=]{32,}(?: [ -~]*)?", value, re.ASCII):
-        raise ValueError("not one line of an OpenSSH public key, as in id_ed25519.pub")
+    if not re.fullmatch(
+        r"(?:ssh|ecdsa|sk-ssh|sk-ecdsa)[a-z0-9@.-]* [A-Za-z0-9+/=]{32,}(?: [A-Za-z0-9 @._+:/-]*)?", value, re.ASCII
+    ):
+        raise ValueError(
+            "not one line of an OpenSSH public key, as in id_ed25519.pub (its comment: letters, digits and @._+:/-)"
+        )
     return value
+
+
+def _free_name(value: str) -> str:
+    if value in BUILT_IN_ENTRIES:
+        raise ValueError(f"the menu has an entry {value!r} already")
+    return value
+
+
+def _unlike_ids(repositories: tuple["Repository", ...]) -> tuple["Repository", ...]:
+    ids = [repository.id for repository in repositories]
+    if twice := sorted({one for one in ids if ids.count(one) > 1}):
+        raise ValueError(f"two have the id {', '.join(map(repr, twice))}")
+    return repositories
 
 
 def _fingerprint(value: str) -> str:
@@ -49,6 +78,7 @@ def _fingerprint(value: str) -> str:
 
 
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
+RoleName = Annotated[Identifier, AfterValidator(_free_name)]
 
 
 class Repository(Table):
@@ -83,12 +113,10 @@ class Install(Table):
         "en_US.UTF-8"
     )
     keyboard: Annotated[str, Matching(r"[a-z][a-z0-9_-]{0,30}", "a keyboard layout such as us")] = "us"
-    timezone: Annotated[
-        str, Matching(r"[A-Z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*", "a time zone such as Europe/Rome")
-    ] = "UTC"
+    timezone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
     root_password: Annotated[str, AfterValidator(_crypt_hash)] | None = None
     ssh_keys: Many[Annotated[str, AfterValidator(_public_key)]] = ()
-    console: Console | None = None
+    console: SerialLine | None = None
 
 
 class Menu(Table):
@@ -100,17 +128,21 @@ class Menu(Table):
 
 
 class RoleDefinition(Table):
-    """A role of the user's own: `kickstart` is a template's path, relative to the definition."""
+    """A role of the user's own, or changes to one of ours, which then needs no `kickstart`.
 
-    kickstart: Annotated[
-        str, Matching(r"(?!/)(?!.*\.\.)[A-Za-z0-9._/-]{1,200}", "a path below the definition's folder")
-    ]
+    `kickstart` is a template's path, relative to the definition.
+    """
+
+    kickstart: (
+        Annotated[str, Matching(r"(?!/)(?!.*\.\.)[A-Za-z0-9._/-]{1,200}", "a path below the definition's folder")]
+        | None
+    ) = None
     title: Title | None = None
     menu: bool = True
 
 
 class Definition(Table):
-    """A whole definition file; `folder` is where it lies."""
+    """A whole definition file; `path` is where it was read, `folder` what its own paths are relative to."""
 
     version: Literal[1]
     name: Annotated[str, Matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", "a file name of A-Z a-z 0-9 . _ -")]
@@ -119,29 +151,22 @@ class Definition(Table):
     volume_id: VolumeId | None = None
     install: Install = Install()
     menu: Menu = Menu()
-    repository: Many[Repository] = ()
-    role: dict[Identifier, RoleDefinition] = Field(default_factory=dict)
+    repository: Annotated[Many[Repository], AfterValidator(_unlike_ids)] = ()
+    role: dict[RoleName, RoleDefinition] = Field(default_factory=dict)
 
-    _folder: Path = PrivateAttr(default=Path())
+    _path: Path = PrivateAttr(default=Path())
+
+    @property
+    def path(self) -> Path:
+        return self._path
 
     @property
     def folder(self) -> Path:
-        return self._folder
-
-    @model_validator(mode="after")
-    def _names_are_free(self) -> Self:
-        mistakes = [
-            f"role.{name}: the menu has an entry of that name already" for name in BUILT_IN_ENTRIES if name in self.role
-        ]
-        ids = [repository.id for repository in self.repository]
-        mistakes += [f"repository: two have the id {one!r}" for one in sorted(set(ids)) if ids.count(one) > 1]
-        if mistakes:
-            raise ValueError("; ".join(mistakes))
-        return self
+        return self._path.parent
 
 
 def load_definition(path: Path) -> Definition:
     """Read the definition at `path`. Raises DefinitionError that lists every mistake with its key."""
     definition = load_toml(path, Definition, "definition")
-    definition._folder = path.parent  # noqa: SLF001 - a value of the file's place, not of its text
+    definition._path = path  # noqa: SLF001 - a value of the file's place, not of its text
     return definition

@@ -4,32 +4,39 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote, urlsplit
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, model_validator
 
+from isobuilder.definition import Url
 from isobuilder.errors import LockError
-from isobuilder.schema import Many, Table
+from isobuilder.schema import Many, Matching, Table
+
+_ANEW = "Make it anew: isobuilder lock --update DEFINITION"
+
+Sha256 = Annotated[str, Matching(r"[0-9a-f]{64}", "a sha256 of 64 digits in lower case")]
+Nevra = Annotated[str, Matching(r"[^\s/:]+-[0-9]+:[^\s/:-]+-[^\s/:-]+\.[a-z0-9_]+", "a NEVRA with its epoch")]
+MediumPath = Annotated[str, Matching(r"(?!/)(?!(?:.*/)?\.{1,2}(?:/|$))[A-Za-z0-9._+/-]{1,200}", "a path on the medium")]
 
 
 class File(Table):
     """A file to fetch: `sha256` in lower-case hex, `size` in bytes."""
 
-    url: str
-    sha256: str
-    size: int
+    url: Url
+    sha256: Sha256
+    size: Annotated[int, Field(ge=0)]
 
 
 class LockedRepository(Table):
-    """One repository as it was: its metadata by type (primary, filelists, other, group), and who may sign its packages.
+    """One repository as it was: its metadata by type (primary, filelists, other, group), and who must have signed it.
 
-    `fingerprints` is empty for a repository that the definition takes unsigned. `repomd_signer` is the fingerprint of
-    the key that signed repomd.xml, when the repository signs it.
+    `repomd_signer` is the fingerprint of the key that signed repomd.xml, when the repository signs it.
     """
 
     id: str
-    baseurl: str
+    baseurl: Url
+    trust: Literal["signed", "unsigned"]
     fingerprints: Many[str]
     repomd_signer: str | None
     metadata: dict[str, File]
@@ -43,7 +50,7 @@ class Package(Table):
     of it.
     """
 
-    nevra: str
+    nevra: Nevra
     repository: str
     file: File
     roles: Many[str]
@@ -59,19 +66,28 @@ class Package(Table):
         return f"Packages/{PurePosixPath(unquote(urlsplit(self.file.url).path)).name}"
 
 
-class BootFile(Table):
-    """A file of the tree (`file` says from where), or out of a package (`nevra` says which, `member` where in it)."""
+# The master boot record's code is no file on the medium; the lock names it all the same.
+MBR = "mbr"
 
-    path: str
-    file: File | None = None
-    nevra: str | None = None
+
+class BootFile(Table):
+    """A file that boots, and its `path` on the medium; with `member` it is taken out of the package `file`.
+
+    `vouched_by` says whose word its checksum is: the signed "package", the tree's (unsigned) "treeinfo", or "nobody", in
+    which case it is that of the bytes which came when the lock was made.
+    """
+
+    path: MediumPath
+    file: File
+    vouched_by: Literal["package", "treeinfo", "nobody"]
     member: str | None = None
 
 
 class Key(Table):
-    """An OpenPGP key file whose keys have the fingerprints that were pinned."""
+    """An OpenPGP key file with the fingerprints that are pinned in it; `repositories` are those that pin them."""
 
     file: File
+    repositories: Many[str]
     fingerprints: Many[str]
 
 
@@ -86,7 +102,7 @@ class Lock(Table):
     release: str
     arch: str
     volume_id: str
-    epoch: int
+    epoch: Annotated[int, Field(ge=0, lt=1 << 32)]
     made_from: dict[str, str]
     made_with: dict[str, str]
     keys: Many[Key]
@@ -94,29 +110,51 @@ class Lock(Table):
     boot: Many[BootFile]
     packages: Many[Package]
 
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        known = {repository.id for repository in self.repositories}
+        named = {package.repository for package in self.packages} | {r for key in self.keys for r in key.repositories}
+        if unknown := sorted(named - known):
+            raise ValueError(f"no repository is called {', '.join(unknown)}")
+        if sum(boot.path == MBR for boot in self.boot) != 1:
+            raise ValueError(f"boot: one entry must be {MBR!r}")
+        return self
+
 
 def read_lock(path: Path) -> Lock | None:
-    """The lock at `path`, or None when there is none. Raises LockError when it cannot be understood."""
+    """The lock at `path`, or None when there is none. Raises LockError when it is not as it was written."""
     try:
-        text = path.read_text(encoding="utf-8")
+        table = json.loads(path.read_text(encoding="utf-8"))
+        seal = table.pop("seal")
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise LockError(f"{path}: the lock cannot be read: {error}") from error
+    except (ValueError, RecursionError, AttributeError, TypeError, KeyError) as error:
+        raise LockError(f"{path}: this is no lock: {error}", hint=_ANEW) from error
     try:
-        return Lock.model_validate_json(text, by_alias=True, by_name=False)
+        lock = Lock.model_validate_json(json.dumps(table), by_alias=True, by_name=False)
     except ValidationError as error:
-        findings = [f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors()]
+        findings = [f"{'.'.join(map(str, f['loc'])) or 'the whole'}: {f['msg']}" for f in error.errors()]
         raise LockError(
-            f"{path}: not a lock that this version of isobuilder understands",
-            details=findings[:10],
-            hint="Make it anew with: isobuilder lock --update",
+            f"{path}: not a lock that this version of isobuilder understands", details=findings[:10], hint=_ANEW
         ) from error
+    if seal != _seal(lock):
+        raise LockError(f"{path}: the lock was changed since it was written, by hand or by a merge", hint=_ANEW)
+    return lock
 
 
 def dump_lock(lock: Lock) -> str:
-    """The lock as text: JSON with a line for each value, so that version control shows what changed."""
-    return json.dumps(lock.model_dump(by_alias=True, mode="json"), indent=1, ensure_ascii=False) + "\n"
+    """The lock as text: JSON with a line for each value, so that version control shows what changed.
+
+    Its last line is a seal over the rest. That is no signature: it tells a slip of the hand, not an attacker.
+    """
+    table = lock.model_dump(by_alias=True, mode="json") | {"seal": _seal(lock)}
+    return json.dumps(table, indent=1, ensure_ascii=False) + "\n"
+
+
+def _seal(lock: Lock) -> str:
+    return hashlib.sha256(lock.model_dump_json(by_alias=True).encode()).hexdigest()
 
 
 def digests(prefix: str, value: Any) -> dict[str, str]:

@@ -1,36 +1,35 @@
 """From a plan to a lock: every choice is made here, and none after it."""
 
-import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from importlib import metadata
+from itertools import groupby
 
-from isobuilder import __version__, compose, upstream
-from isobuilder.errors import HostError, LockError, UsageError
+from isobuilder import __version__, upstream
+from isobuilder.errors import HostError, LockError
 from isobuilder.fetch.cache import Cache
 from isobuilder.fetch.fetcher import Fetcher
-from isobuilder.lock import BootFile, Lock, differences, dump_lock, read_lock
+from isobuilder.lock import MBR, BootFile, Lock, Package, differences, dump_lock, read_lock
 from isobuilder.plan import Plan
 from isobuilder.progress import Progress
 from isobuilder.releases import expand, repositories
-from isobuilder.resolve.solve import RoleRequest, Source, resolve
+from isobuilder.resolve.pool import Source
+from isobuilder.resolve.selection import RoleRequest
+from isobuilder.resolve.solve import resolve
 
 # What comes from these ends up in the bits of the medium.
 LIBRARIES = ("createrepo_c", "jinja2", "productmd", "pycdlib", "solv")
 
 
-def tool_versions() -> dict[str, str]:
-    """The version of everything that the bits of a medium depend on besides its lock; zlib packs the repodata."""
-    libraries = {name: metadata.version(name) for name in LIBRARIES}
-    return {"isobuilder": __version__, **libraries, "zlib": zlib.ZLIB_RUNTIME_VERSION}
+def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *, epoch: int | None) -> Lock:
+    """Make every choice: look at what there is upstream, resolve each role, name every file.
 
-
-def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress) -> Lock:
-    """Make every choice: look at what there is upstream, resolve each role, name every file."""
-    definition, release, facts = plan.definition, plan.release, plan.facts
-    wanted = repositories(definition, release)
-    found = upstream.look(wanted, facts, expand(facts.tree, definition.arch), fetcher, cache)
-
+    `epoch` is the time on the medium, in seconds since 1970; None takes the newest time that upstream carries.
+    """
+    definition, facts = plan.definition, plan.facts
+    wanted = repositories(definition, plan.release)
+    tree = expand(facts.tree, definition.arch)
+    found = upstream.look(wanted, facts.boot, tree, definition.arch, fetcher, cache)
     fetcher.fetch_all([file for r in found.repositories for file in r.metadata.values()], title="Metadata")
     sources = [
         Source(r.id, w.priority, r.baseurl, {kind: cache.check(file.sha256) for kind, file in r.metadata.items()})
@@ -46,20 +45,44 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress) ->
     )
     for note in (*(note for kickstart in plan.kickstarts for note in kickstart.notes), *resolution.notes):
         progress.note(f"note: {note}")
-    mbr = next(package for package in resolution.packages if package.name == facts.boot.mbr.package)
-    return Lock(
+    mbr = resolution.extra[facts.boot.mbr.package]
+    lock = Lock(
         name=definition.name,
-        release=release.id,
+        release=plan.release.id,
         arch=definition.arch,
         volume_id=plan.volume_id,
-        epoch=source_date_epoch(os.environ) or found.newest,
+        epoch=found.newest if epoch is None else epoch,
         made_from=dict(plan.made_from),
         made_with=tool_versions(),
         keys=found.keys,
         repositories=found.repositories,
-        boot=(*found.boot, BootFile(path=compose.MBR, nevra=mbr.nevra, member=facts.boot.mbr.file)),
+        boot=(*found.boot, BootFile(path=MBR, file=mbr.file, vouched_by="package", member=facts.boot.mbr.file)),
         packages=resolution.packages,
     )
+    for line in taken_on_trust(lock):
+        progress.warning(line)
+    return lock
+
+
+def taken_on_trust(lock: Lock) -> Iterator[str]:
+    """What is in the lock on nobody's signature, a line each."""
+    for repository in lock.repositories:
+        if repository.trust == "unsigned":
+            yield f"repository {repository.id}: its packages are unsigned, as the definition says"
+        elif repository.repomd_signer is None:
+            yield f"repository {repository.id}: its metadata is unsigned; its packages are checked one by one"
+    listed = sum(boot.vouched_by == "treeinfo" for boot in lock.boot)
+    unlisted = sum(boot.vouched_by == "nobody" for boot in lock.boot)
+    yield (
+        f"the installer's tree is unsigned: {listed} boot files are as its .treeinfo says, {unlisted} as they came; "
+        "the lock keeps them so"
+    )
+
+
+def tool_versions() -> dict[str, str]:
+    """The version of everything that the bits of a medium depend on besides its lock; zlib packs the repodata."""
+    libraries = {name: metadata.version(name) for name in LIBRARIES}
+    return {"isobuilder": __version__, **libraries, "zlib": zlib.ZLIB_RUNTIME_VERSION}
 
 
 def other_versions(lock: Lock) -> list[str]:
@@ -73,15 +96,56 @@ def other_versions(lock: Lock) -> list[str]:
 
 
 def matching_lock(plan: Plan) -> Lock | None:
-    """The lock beside the definition, or None when there is none. Raises LockError when other input made it."""
+    """The lock beside the definition, or None when there is none.
+
+    Raises LockError when other input made it, or when it does not hold to what the plan says itself: the lock is a
+    file that people merge and edit, and pins are the definition's to give.
+    """
     lock = read_lock(plan.lock_path)
-    if lock and (changed := differences(lock, plan.made_from)):
+    if lock and (changed := [*differences(lock, plan.made_from), *_contradictions(lock, plan)]):
         raise LockError(
             f"{plan.lock_path}: the lock was made from something else",
             details=changed,
-            hint="If the change is meant, make the lock anew: isobuilder lock --update",
+            hint=f"If the change is meant, make the lock anew: isobuilder lock --update {plan.definition.path}",
         )
     return lock
+
+
+def _contradictions(lock: Lock, plan: Plan) -> Iterator[str]:
+    definition = plan.definition
+    said = {
+        "name": (lock.name, definition.name),
+        "release": (lock.release, plan.release.id),
+        "arch": (lock.arch, definition.arch),
+        "volume-id": (lock.volume_id, plan.volume_id),
+        "roles": ({role for p in lock.packages for role in p.roles}, {k.role for k in plan.kickstarts}),
+        "boot files": ({boot.path for boot in lock.boot}, _boot_paths(plan)),
+    }
+    for key, (locked, planned) in said.items():
+        if locked != planned:
+            yield f"{key}: the lock says {_shown(locked)}, the definition {_shown(planned)}"
+    wanted = {r.id: (r.baseurl, r.trust, r.fingerprint) for r in repositories(definition, plan.release)}
+    locked_repositories = {r.id: (r.baseurl, r.trust, r.fingerprints) for r in lock.repositories}
+    for name in sorted(wanted.keys() | locked_repositories.keys()):
+        if wanted.get(name) != locked_repositories.get(name):
+            yield f"repository {name}: address, trust or fingerprints are not those of the definition"
+
+
+def _boot_paths(plan: Plan) -> set[str]:
+    boot = plan.facts.boot
+    return {boot.kernel, boot.initrd, boot.stage2, *boot.files, MBR}
+
+
+def _shown(value: object) -> str:
+    return ", ".join(sorted(map(str, value))) if isinstance(value, set) else repr(value)
+
+
+def read_old_lock(plan: Plan) -> Lock | None:
+    """The lock that is there, to compare with; None also where it cannot be understood and will be replaced."""
+    try:
+        return read_lock(plan.lock_path)
+    except LockError:
+        return None
 
 
 def write_lock(plan: Plan, lock: Lock) -> None:
@@ -95,11 +159,19 @@ def write_lock(plan: Plan, lock: Lock) -> None:
         raise HostError(f"{plan.lock_path}: the lock cannot be written: {error.strerror}") from error
 
 
-def source_date_epoch(environ: Mapping[str, str]) -> int | None:
-    """SOURCE_DATE_EPOCH, the convention of reproducible-builds.org, or None where it is not set."""
-    text = environ.get("SOURCE_DATE_EPOCH")
-    if not text:
-        return None
-    if not text.isdecimal():
-        raise UsageError(f"SOURCE_DATE_EPOCH: {text!r} is not a number of seconds")
-    return int(text)
+def package_changes(before: Lock, after: Lock) -> list[str]:
+    """What differs between the packages of two locks, a line for each name: "bash: 5.1-1 -> 5.1-2"."""
+    old, new = (_by_name(lock.packages) for lock in (before, after))
+    return [
+        f"{name}: {', '.join(old.get(name, ['none']))} -> {', '.join(new.get(name, ['none']))}"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _by_name(packages: Sequence[Package]) -> dict[str, list[str]]:
+    """Versions (NEVRA without the name) of the packages on the medium."""
+    named = sorted(
+        (package.name, package.nevra.removeprefix(f"{package.name}-")) for package in packages if package.roles
+    )
+    return {name: [version for _, version in group] for name, group in groupby(named, key=lambda pair: pair[0])}

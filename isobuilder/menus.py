@@ -170,6 +170,15 @@ def render_grub(entries: Sequence[Entry], definition: Definition, release: Relea
     )
 
 
+def menu_files(entries: Sequence[Entry], definition: Definition, release: Release, volume_id: str) -> dict[str, bytes]:
+    """Everything that the menus are, by path on the medium."""
+    return {
+        ISOLINUX_MENU: render_isolinux(entries, definition, release).encode(),
+        GRUB_MENU: render_grub(entries, definition, release, volume_id).encode(),
+        SPLASH_PATH: splash(),
+    }
+
+
 def splash() -> bytes:
     """The picture behind isolinux's menu, a PNG of 640x480; its place is SPLASH_PATH."""
     return data_folder("menus").joinpath("splash.png").read_bytes()

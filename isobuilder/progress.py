@@ -19,6 +19,10 @@ class Progress(Protocol):
         """One line that is worth telling."""
         ...
 
+    def warning(self, line: str) -> None:
+        """One line that must be told."""
+        ...
+
 
 class Silent:
     """Nobody listens."""
@@ -28,4 +32,7 @@ class Silent:
         yield lambda _done: None
 
     def note(self, line: str) -> None:
+        pass
+
+    def warning(self, line: str) -> None:
         pass

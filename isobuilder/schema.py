@@ -23,6 +23,9 @@ from pydantic_core import CoreSchema, core_schema
 
 from isobuilder.errors import DefinitionError
 
+# More names than this are no help in a message.
+LISTED_AT_MOST = 20
+
 T = TypeVar("T")
 M = TypeVar("M", bound="Table")
 
@@ -67,13 +70,19 @@ def load_toml(path: Path, model: type[M], what: str) -> M:
     `what` names the kind of file in messages: "definition", "release file".
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        if path.exists() and not path.is_file():
+            raise DefinitionError(f"{path}: the {what} is not a plain file")
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise DefinitionError(f"{path}: no such {what}") from error
+    except RecursionError as error:
+        raise DefinitionError(f"{path}: not valid TOML: nested too deep") from error
     except (OSError, UnicodeDecodeError) as error:
         raise DefinitionError(f"{path}: the {what} cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise DefinitionError(f"{path}: not valid TOML: {error}") from error
+    except ValueError as error:
+        raise DefinitionError(f"{path!r} cannot be the path of a {what}: {error}") from error
     try:
         return model.model_validate(table, by_alias=True, by_name=False)
     except ValidationError as error:
@@ -86,12 +95,12 @@ def load_toml(path: Path, model: type[M], what: str) -> M:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A suggestion to append to a message, or what there is when nothing is near."""
+    """A suggestion to append to a message: what is near, or all that there is when that is little."""
     names = sorted(known)
     near = difflib.get_close_matches(word, names, n=1)
     if near:
         return f"; did you mean {near[0]!r}?"
-    return f"; known: {', '.join(names)}" if names else ""
+    return f"; known: {', '.join(names)}" if 0 < len(names) <= LISTED_AT_MOST else ""
 
 
 def _mistake(model: type[BaseModel], finding: Mapping[str, Any]) -> str:
@@ -104,14 +113,25 @@ def _mistake(model: type[BaseModel], finding: Mapping[str, Any]) -> str:
             return f"{key}: unknown key{did_you_mean(str(location[-1]), _keys_at(model, location[:-1]))}"
         case "value_error":
             return f"{key}: {finding['ctx']['error']}" if key else str(finding["ctx"]["error"])
-        case _:
-            return f"{key}: {finding['msg'][:1].lower()}{finding['msg'][1:]}, not {finding['input']!r}"
+        case "too_short":
+            return f"{key}: needs at least {finding['ctx']['min_length']}"
+        case kind:
+            # A value of the wrong type is not repeated: it may be somebody's password.
+            given = _kind(finding["input"]) if kind.endswith("_type") else repr(finding["input"])
+            return f"{key}: {finding['msg'][:1].lower()}{finding['msg'][1:].replace('tuple', 'array')}, not {given}"
+
+
+def _kind(value: object) -> str:
+    names = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "an array", dict: "a table"}
+    return names.get(type(value), "a date or time")
 
 
 def _dotted(location: Sequence[str | int]) -> str:
     key = ""
     for part in location:
-        key += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if key else part
+        # pydantic's mark for the name of a free key, which stands before it.
+        if part != "[key]":
+            key += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if key else part
     return key
 
 

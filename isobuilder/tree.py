@@ -46,14 +46,13 @@ class BootRecords:
 class Tree:
     """Everything that a medium holds.
 
-    `files` maps a path on the medium ("isolinux/isolinux.bin", no leading slash) to its content; `links` a path to
-    the path in `files` whose bytes it shares. `epoch` (seconds since 1970, UTC) is the one time on the medium.
-    `identity` is text that ids are derived from (disk GUIDs and the like): equal trees have equal ids.
+    `files` maps a path on the medium ("isolinux/isolinux.bin", no leading slash) to its content. `epoch`
+    (seconds since 1970, UTC) is the one time on the medium. `identity` is text that ids are derived from (disk GUIDs
+    and the like): equal trees have equal ids.
     """
 
     volume_id: str
     epoch: int
     identity: str
     files: Mapping[str, Content]
-    links: Mapping[str, str]
     boot: BootRecords

@@ -1,10 +1,10 @@
 """What there is to take: repositories, the installer's tree and the keys, as they are on the network now.
 
-This is the one look that the lock is made from. Whatever it gives has a checksum: a published one that was verified, or
-the one of the bytes that came.
+This is the one look that the lock is made from. Whatever it gives has a checksum: a published one, or that of the bytes
+which came, and says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from isobuilder.definition import Repository
@@ -12,7 +12,7 @@ from isobuilder.errors import TrustError
 from isobuilder.fetch.cache import Cache
 from isobuilder.fetch.fetcher import Fetcher
 from isobuilder.lock import BootFile, File, Key, LockedRepository
-from isobuilder.releases import ArchFacts
+from isobuilder.releases import Boot
 from isobuilder.repository.repomd import TreeInfo, metadata_files, parse_repomd, parse_treeinfo
 from isobuilder.trust.signatures import Keyring
 
@@ -32,43 +32,50 @@ class Upstream:
     newest: int
 
 
-def look(repositories: Sequence[Repository], facts: ArchFacts, tree: str, fetcher: Fetcher, cache: Cache) -> Upstream:
+def look(
+    repositories: Sequence[Repository], boot: Boot, tree: str, arch: str, fetcher: Fetcher, cache: Cache
+) -> Upstream:
     """Look at every repository, its keys, and the tree at `tree` (an address that ends in a slash).
 
-    Raises FetchError for what cannot be had, and TrustError where a key, a signature or a checksum is not as pinned.
+    Raises FetchError for what cannot be had, and TrustError where a key, a signature or a checksum is not as pinned, or
+    the tree is another architecture's.
     """
-    keys = [_key(repository, url, fetcher, cache) for repository in repositories if (url := repository.gpgkey)]
-    found = [_repository(repository, fetcher, cache) for repository in repositories]
+    addresses = dict.fromkeys(repository.gpgkey for repository in repositories if repository.gpgkey)
+    keys = {url: fetcher.read(url, limit=KEY_LIMIT) for url in addresses}
+    found = [_repository(repository, keys, fetcher, cache) for repository in repositories]
     treeinfo = parse_treeinfo(fetcher.read(f"{tree}.treeinfo", limit=METADATA_LIMIT), where=f"{tree}.treeinfo")
-    boot = _boot_files(facts, tree, treeinfo, fetcher, cache)
-    newest = max([treeinfo.timestamp, *(timestamp for _, timestamp in found)])
-    return Upstream(_merged(keys), tuple(locked for locked, _ in found), boot, newest)
+    if treeinfo.arch != arch:
+        raise TrustError(f"{tree}.treeinfo: this is a tree of {treeinfo.arch}, not {arch}")
+    return Upstream(
+        keys=tuple(_key(url, data, repositories, cache) for url, data in keys.items()),
+        repositories=tuple(locked for locked, _ in found),
+        boot=_boot_files(boot, tree, treeinfo, fetcher, cache),
+        newest=max([treeinfo.timestamp, *(timestamp for _, timestamp in found)]),
+    )
 
 
-def _key(repository: Repository, url: str, fetcher: Fetcher, cache: Cache) -> Key:
-    data = fetcher.read(url, limit=KEY_LIMIT)
-    Keyring.from_files([(data, repository.fingerprint)])
-    return Key(file=_file(url, data, cache), fingerprints=repository.fingerprint)
+def _key(url: str, data: bytes, repositories: Sequence[Repository], cache: Cache) -> Key:
+    users = [repository for repository in repositories if repository.gpgkey == url]
+    pins = sorted({fingerprint for repository in users for fingerprint in repository.fingerprint})
+    return Key(
+        file=_file(url, data, cache),
+        repositories=tuple(repository.id for repository in users),
+        fingerprints=tuple(pins),
+    )
 
 
-def _merged(keys: Sequence[Key]) -> tuple[Key, ...]:
-    """One entry for each key file, with every fingerprint that somebody pinned in it."""
-    merged: dict[str, Key] = {}
-    for key in keys:
-        known = merged.get(key.file.sha256, key)
-        pins = tuple(sorted({*known.fingerprints, *key.fingerprints}))
-        merged[key.file.sha256] = known.model_copy(update={"fingerprints": pins})
-    return tuple(merged.values())
-
-
-def _repository(repository: Repository, fetcher: Fetcher, cache: Cache) -> tuple[LockedRepository, int]:
+def _repository(
+    repository: Repository, keys: Mapping[str, bytes], fetcher: Fetcher, cache: Cache
+) -> tuple[LockedRepository, int]:
     url = f"{repository.baseurl}repodata/repomd.xml"
+    keyring = _keyring(repository, keys)
     data = fetcher.read(url, limit=METADATA_LIMIT)
-    signer = _repomd_signer(repository, url, data, fetcher)
+    signer = _repomd_signer(repository, keyring, url, data, fetcher) if keyring else None
     repomd = parse_repomd(data, where=url)
     locked = LockedRepository(
         id=repository.id,
         baseurl=repository.baseurl,
+        trust=repository.trust,
         fingerprints=repository.fingerprint,
         repomd_signer=signer,
         metadata={"repomd": _file(url, data, cache), **metadata_files(repomd, repository.baseurl)},
@@ -76,34 +83,40 @@ def _repository(repository: Repository, fetcher: Fetcher, cache: Cache) -> tuple
     return locked, repomd.timestamp
 
 
-def _repomd_signer(repository: Repository, url: str, data: bytes, fetcher: Fetcher) -> str | None:
-    if repository.repomd_signature == "off" or repository.gpgkey is None:
+def _keyring(repository: Repository, keys: Mapping[str, bytes]) -> Keyring | None:
+    if repository.gpgkey is None:
+        return None
+    try:
+        return Keyring.from_files([(keys[repository.gpgkey], repository.fingerprint)])
+    except TrustError as error:
+        where = f"repository {repository.id}: {repository.gpgkey}"
+        raise TrustError(f"{where}: {error.message}", details=error.details, hint=error.hint) from error
+
+
+def _repomd_signer(repository: Repository, keyring: Keyring, url: str, data: bytes, fetcher: Fetcher) -> str | None:
+    if repository.repomd_signature == "off":
         return None
     signature = fetcher.read_optional(f"{url}.asc", limit=KEY_LIMIT)
-    if signature is None:
-        if repository.repomd_signature == "required":
-            raise TrustError(
-                f"repository {repository.id}: there is no {url}.asc",
-                hint='repomd-signature = "if-present" takes metadata that nobody signed; packages stay checked.',
-            )
-        return None
-    key = fetcher.read(repository.gpgkey, limit=KEY_LIMIT)
-    return Keyring.from_files([(key, repository.fingerprint)]).verify(data, signature)
+    if signature is not None:
+        return keyring.verify(data, signature)
+    if repository.repomd_signature == "required":
+        raise TrustError(
+            f"repository {repository.id}: there is no {url}.asc",
+            hint='repomd-signature = "if-present" takes metadata that nobody signed; packages stay checked.',
+        )
+    return None
 
 
-def _boot_files(
-    facts: ArchFacts, tree: str, treeinfo: TreeInfo, fetcher: Fetcher, cache: Cache
-) -> tuple[BootFile, ...]:
-    paths = dict.fromkeys([facts.boot.kernel, facts.boot.initrd, facts.boot.stage2, *facts.boot.files])
+def _boot_files(boot: Boot, tree: str, treeinfo: TreeInfo, fetcher: Fetcher, cache: Cache) -> tuple[BootFile, ...]:
     files: list[BootFile] = []
-    for path in paths:
+    for path in dict.fromkeys([boot.kernel, boot.initrd, boot.stage2, *boot.files]):
         url = f"{tree}{path}"
-        sha256 = treeinfo.checksums.get(path)
-        if sha256 is None:
-            file = _file(url, fetcher.read(url, limit=LOADER_LIMIT), cache)
-        else:
+        if sha256 := treeinfo.checksums.get(path):
             file = File(url=url, sha256=sha256, size=fetcher.size(url))
-        files.append(BootFile(path=path, file=file))
+            files.append(BootFile(path=path, file=file, vouched_by="treeinfo"))
+        else:
+            file = _file(url, fetcher.read(url, limit=LOADER_LIMIT), cache)
+            files.append(BootFile(path=path, file=file, vouched_by="nobody"))
     return tuple(files)
 
 

@@ -44,7 +44,7 @@ def efi_image(size: int = 1000) -> bytes:
 
 
 def sample_tree(cache: Path) -> Tree:
-    """A medium of some four megabytes with every kind of file: large, empty, long names, links, other letters."""
+    """A medium of some four megabytes with every kind of file: large, empty, long names, other letters."""
     files: dict[str, Content] = {
         "isolinux/isolinux.bin": cached(cache, ISOLINUX.read_bytes()),
         "isolinux/isolinux.cfg": Inline(b"default local\n"),
@@ -64,9 +64,8 @@ def sample_tree(cache: Path) -> Tree:
     for number in range(40):
         name = f"a-package-with-a-name-that-is-rather-long-{number}.2-3.el9_0.1.x86_64.rpm"
         files[f"Packages/a/{name}"] = cached(cache, noise(name, 100 + 997 * number))
-    links = {"images/pxeboot/vmlinuz": "isolinux/vmlinuz", "images/pxeboot/initrd.img": "isolinux/initrd.img"}
     boot = BootRecords("isolinux/isolinux.bin", "images/efiboot.img", "isolinux/boot.cat", ISOHDPFX.read_bytes())
-    return Tree(VOLUME_ID, EPOCH, "test", files, links, boot)
+    return Tree(VOLUME_ID, EPOCH, "test", files, boot)
 
 
 def with_files(tree: Tree, files: Mapping[str, Content]) -> Tree:
@@ -76,11 +75,10 @@ def with_files(tree: Tree, files: Mapping[str, Content]) -> Tree:
 
 def contents(tree: Tree) -> dict[str, bytes]:
     """What a reader of the medium should find; the boot catalog, which is made with the medium, left out."""
-    found = {
+    return {
         path: content.data if isinstance(content, Inline) else content.path.read_bytes()
         for path, content in tree.files.items()
     }
-    return found | {path: found[target] for path, target in tree.links.items()}
 
 
 def write(tree: Tree, output: Path) -> Written:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from queue import SimpleQueue
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,17 @@ class Fault:
 
 @dataclass
 class Mirror:
-    """Set `files` (path to bytes) and `faults` (path to what happens to the next answers, in turn); read `requests`."""
+    """Set `files` (path to bytes) and `faults` (path to what happens to the next answers, in turn); read `requests`.
+
+    `came` and `left` have an entry for each connection, once it is made and once it has ended.
+    """
 
     url: str
     files: dict[str, bytes] = field(default_factory=dict)
     faults: defaultdict[str, deque[Fault]] = field(default_factory=lambda: defaultdict(deque))
     requests: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
+    came: "SimpleQueue[None]" = field(default_factory=SimpleQueue)
+    left: "SimpleQueue[None]" = field(default_factory=SimpleQueue)
     ended: threading.Event = field(default_factory=threading.Event)
 
     def ranges(self, path: str) -> list[str | None]:
@@ -88,6 +94,14 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     mirror: Mirror
     protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        self.mirror.came.put(None)
+        super().setup()
+
+    def finish(self) -> None:
+        super().finish()
+        self.mirror.left.put(None)
 
     def log_message(self, *_: object) -> None:
         pass

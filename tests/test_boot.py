@@ -32,7 +32,7 @@ def boot(
         timeout=SECONDS,
         output=output,
         progress=Silent(),
-        choose_accelerator=lambda: "tcg",
+        choose_accelerator=lambda _progress: "tcg",
     )
     said = verdict.console_log.read_text(encoding="utf-8", errors="replace")
     assert verdict.passed, (*verdict.missing, said[-2000:])
@@ -59,6 +59,7 @@ def test_a_role_boots_with_its_own_kickstart_and_a_whole_repository(
     assert re.search(r"repository [1-9][0-9]* packages, all there", said)
     assert f"firmware {firmware.upper()}" in said
     assert ("/dev/sr0" in said) == (medium == "cdrom")
+    assert verdict.menu_picture
     assert verdict.menu_picture.read_bytes().startswith(b"\x89PNG")
 
 
@@ -88,6 +89,6 @@ def test_the_local_entry_starts_what_is_on_the_disk(
         timeout=SECONDS,
         output=tmp_path,
         progress=Silent(),
-        choose_accelerator=lambda: "tcg",
+        choose_accelerator=lambda _progress: "tcg",
     )
     assert verdict.passed, verdict.missing

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from isobuilder.lock import LockedRepository, dump_lock, read_lock
 from tests.conftest import Demo, isobuilder
 from tests.practice.mirror import write_demo
 from tests.practice.server import serve
@@ -142,7 +144,7 @@ def test_another_definition_does_not_match_the_lock(again: Demo) -> None:
     assert done.returncode == 3
     assert "kickstart.rack-node: changed" in done.stderr
     assert "definition.repository: changed" in done.stderr
-    assert "isobuilder lock --update" in done.stderr
+    assert "isobuilder lock --update media.toml" in done.stderr
     assert not list(again.folder.glob("*.iso*"))
 
 
@@ -165,8 +167,93 @@ def test_a_damaged_cache_entry_never_reaches_a_medium(again: Demo, demo: Demo, t
     entry.write_bytes(data)
     done = isobuilder("build", "--cache-dir", str(cache), cwd=again.folder)
     assert done.returncode == 5, done.stderr
-    assert "Traceback" not in done.stderr
+    assert package["nevra"] in done.stderr
+    assert "Remove it and run this again" in done.stderr
     assert not list(again.folder.glob("*.iso*"))
+
+
+def rewrite(again: Demo, **changes: object) -> None:
+    """Change the lock as somebody would who knows how it is sealed."""
+    lock = read_lock(again.lock)
+    assert lock
+    again.lock.write_text(dump_lock(lock.model_copy(update=changes)))
+
+
+def unsigned(lock: Path) -> tuple[LockedRepository, ...]:
+    read = read_lock(lock)
+    assert read
+    return tuple(one.model_copy(update={"trust": "unsigned", "fingerprints": ()}) for one in read.repositories)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("volume_id", "OTHER", "volume-id: the lock says 'OTHER'"),
+        ("packages", (), "roles: the lock says"),
+        ("arch", "aarch64", "arch: the lock says"),
+        ("repositories", None, "repository baseos: address, trust or fingerprints"),
+    ],
+)
+def test_a_lock_cannot_overrule_the_definition(again: Demo, key: str, value: object, words: str) -> None:
+    rewrite(again, **{key: unsigned(again.lock) if key == "repositories" else value})
+    done = isobuilder("build", "--cache-dir", str(again.cache), cwd=again.folder)
+    assert done.returncode == 3, done.stderr
+    assert words in done.stderr
+    assert not list(again.folder.glob("*.iso*"))
+
+
+def test_an_unsigned_repository_is_taken_only_when_the_definition_says_so_and_then_loudly(
+    mirror_url: str, mirror: Path, tmp_path: Path
+) -> None:
+    write_demo(tmp_path, mirror_url, mirror)
+    with (tmp_path / "media.toml").open("a") as file:
+        file.write(f'[[repository]]\nid = "extras"\nbaseurl = "{mirror_url}/extras"\ntrust = "unsigned"\n')
+    done = isobuilder("build", "--quiet", "--cache-dir", str(tmp_path / "cache"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "warning: repository extras: its packages are unsigned, as the definition says" in done.stderr
+
+
+def test_two_keys_of_one_name_are_both_on_the_medium(mirror: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "mirror"
+    output("cp", "-rl", mirror, copy)
+    (copy / "RPM-GPG-KEY-practice").write_bytes((mirror / "os/RPM-GPG-KEY-practice").read_bytes() + b"\n")
+    with serve(copy) as url:
+        site = url.rstrip("/")
+        write_demo(tmp_path / "site", site, mirror)
+        release = tmp_path / "site/practice.toml"
+        old = f'baseurl = "{site}/extras/"\ngpgkey = "{site}/os/RPM-GPG-KEY-practice"'
+        assert old in release.read_text()
+        release.write_text(release.read_text().replace(old, old.replace("/os/RPM", "/RPM")))
+        done = isobuilder("build", "--cache-dir", str(tmp_path / "cache"), cwd=tmp_path / "site")
+    assert done.returncode == 0, done.stderr
+    listed = output("bsdtar", "-tf", tmp_path / "site" / ISO_NAME).splitlines()
+    assert len([name for name in listed if name.startswith("RPM-GPG-KEY-")]) == 2
+
+
+def test_what_is_taken_on_trust_is_said(demo: Demo) -> None:
+    assert (
+        "warning: the installer's tree is unsigned: 3 boot files are as its .treeinfo says, 7 as they came" in demo.said
+    )
+    assert "warning: repository extras: its metadata is unsigned; its packages are checked one by one" in demo.said
+
+
+def test_an_update_says_what_changed(again: Demo) -> None:
+    (again.folder / "rack-node.ks.j2").write_text('{% extends "base.ks.j2" %}\n')
+    done = isobuilder("lock", "--update", "--cache-dir", str(again.cache), cwd=again.folder)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^rack-tools: 0:[0-9.]+-[0-9]+\.[a-z0-9_]+ -> none$", done.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "code"), [("0", 0), ("1000000000", 0), ("4294967296", 2), ("-1", 2), ("1e9", 2), ("9" * 5000, 2)]
+)
+def test_source_date_epoch_is_taken_or_refused_before_any_work(again: Demo, epoch: str, code: int) -> None:
+    done = isobuilder("lock", "--update", "--cache-dir", str(again.cache), cwd=again.folder, SOURCE_DATE_EPOCH=epoch)
+    assert done.returncode == code, done.stderr
+    if code == 0:
+        assert json.loads(again.lock.read_text())["epoch"] == int(epoch)
+        done = isobuilder("build", "--cache-dir", str(again.cache), cwd=again.folder)
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ def test_help_lists_the_commands_and_loads_nothing_heavy() -> None:
     code += "import isobuilder.cli\ntry: isobuilder.cli.main()\nexcept SystemExit: pass\n"
     code += "print(sorted(set(sys.modules) & {'pydantic', 'rich', 'requests', 'solv', 'pycdlib', 'jinja2', 'asyncio'}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for command in ("build", "lock", "boot", "schema"):
+    for command in ("build", "lock", "kickstart", "boot", "schema"):
         assert f"\n  {command} " in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
 
@@ -46,6 +46,40 @@ def test_a_wrong_definition_is_3_with_everything_on_stderr(tmp_path: Path) -> No
     assert "media.toml: 2 mistakes in the definition" in done.stderr
     assert "Traceback" not in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["media.toml"]
+
+
+def test_results_that_cannot_be_written_are_7() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "isobuilder", "schema"], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode == 7
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_role_can_be_looked_at_even_when_it_would_be_refused(tmp_path: Path) -> None:
+    text = 'version = 1\nname = "x"\nrelease = "9-stream"\n[role.own]\nkickstart = "own.ks"\n'
+    (tmp_path / "media.toml").write_text(text)
+    (tmp_path / "own.ks").write_text("nosuchcommand {{ medium.volume_id }}\n")
+    done = isobuilder("kickstart", "own", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "nosuchcommand X-9-STREAM\n")
+    done = isobuilder("kickstart", "owm", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "did you mean 'own'?" in done.stderr
+
+
+@pytest.mark.parametrize("content", [b"[" * 10_000, b"\xef\xbb\xbfversion = 1\n", b'release = "\\u0000.toml"\n'])
+def test_odd_definitions_are_3(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "media.toml").write_bytes(content)
+    done = isobuilder("build", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+    assert "byte" not in done.stderr
+
+
+def test_a_folder_is_no_definition(tmp_path: Path) -> None:
+    done = isobuilder("build", str(tmp_path))
+    assert (done.returncode, "not a plain file" in done.stderr) == (3, True)
 
 
 def test_no_definition_is_3(tmp_path: Path) -> None:

@@ -47,8 +47,15 @@ def test_a_terminal_gets_a_bar() -> None:
 def test_quiet_leaves_results_and_errors() -> None:
     out, text = console(quiet=True)
     out.note("chatter")
+    out.warning("careful")
     with out.task("Packages", 10) as advance:
         advance(10)
     out.result("site.iso")
     out.error(DefinitionError("wrong"))
-    assert text.getvalue() == "site.iso\nerror: wrong\n"
+    assert text.getvalue() == "warning: careful\nsite.iso\nerror: wrong\n"
+
+
+def test_what_servers_say_does_not_reach_the_terminal_as_commands() -> None:
+    out, text = console(terminal=False)
+    out.note("404 \x1b]0;owned\x07\x1b[31mX\r\n\u202e")
+    assert text.getvalue() == "404 \ufffd]0;owned\ufffd\ufffd[31mX\ufffd\ufffd\ufffd\n"

@@ -1,12 +1,15 @@
 """The definition and release files: what is taken, and every mistake at once."""
 
+import datetime as dt
+import re
 from pathlib import Path
 
 import pytest
 
+import isobuilder.releases
 from isobuilder.definition import Definition, load_definition
 from isobuilder.errors import DefinitionError
-from isobuilder.releases import load_release, repositories
+from isobuilder.releases import end_of_life_warning, load_release, repositories
 
 HASH = "$6$saltsalt$" + "a" * 86
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZvb2Jhcg0123456789abcdefghijklmn admin@site"
@@ -113,6 +116,7 @@ def test_every_mistake_is_reported_at_once_with_its_key(tmp_path: Path) -> None:
         ('[install]\ntimezone = "Europe/Rome\\n%post"', "install.timezone"),
         ('[install]\nssh-keys = ["ssh-ed25519 AAAA\\nrootpw x"]', "install.ssh-keys[1]"),
         ('[install]\nconsole = "ttyS0 init=/bin/sh"', "install.console"),
+        ("[install]\nssh-keys = ['ssh-ed25519 " + "A" * 40 + ' joe" --username="eve\']', "install.ssh-keys[1]"),
         ('[menu]\ntitle = "two\\nlines"', "menu.title"),
         ('[menu]\ntitle = "trailing "', "menu.title"),
         ('[menu]\ntimeout = "60"', "menu.timeout"),
@@ -152,9 +156,25 @@ def test_a_signed_repository_needs_its_pin(tmp_path: Path) -> None:
 def test_names_that_the_menu_has_and_ids_twice_are_refused(tmp_path: Path) -> None:
     repository = '[[repository]]\nid = "x"\nbaseurl = "https://x.example.org/"\ntrust = "unsigned"\n'
     text = f'version = 1\nname = "s"\nrelease = "9-stream"\n{repository * 2}[role.local]\nkickstart = "x.ks"\n'
+    assert mistakes(tmp_path, f"surplus = 1\n{text}") == (
+        "repository: two have the id 'x'",
+        "role.local: the menu has an entry 'local' already",
+        "surplus: unknown key; known: arch, install, menu, name, release, repository, role, version, volume-id",
+    )
+
+
+@pytest.mark.parametrize("value", ["20242024", '["hunter2"]', "{ plain = 1 }", "true", "2026-01-01"])
+def test_a_password_of_the_wrong_type_is_not_repeated(tmp_path: Path, value: str) -> None:
+    text = f'version = 1\nname = "s"\nrelease = "9-stream"\n[install]\nroot-password = {value}\n'
     (mistake,) = mistakes(tmp_path, text)
-    assert "role.local" in mistake
-    assert "two have the id 'x'" in mistake
+    assert re.fullmatch(r"install.root-password: input should be a valid string, not an? [a-z ]+", mistake)
+
+
+@pytest.mark.parametrize("address", ["https://me:secret@x.example.org/", "https://me@x.example.org/", "https:///x"])
+def test_addresses_carry_no_user_names(tmp_path: Path, address: str) -> None:
+    text = 'version = 1\nname = "s"\nrelease = "9-stream"\n[[repository]]\nid = "x"\ntrust = "unsigned"\n'
+    (mistake,) = mistakes(tmp_path, f'{text}baseurl = "{address}"\n')
+    assert mistake.startswith("repository[1].baseurl: ")
 
 
 @pytest.mark.parametrize(
@@ -184,3 +204,28 @@ def test_a_release_file_of_ones_own_reports_all_its_mistakes(tmp_path: Path) -> 
         load_release(load(tmp_path, 'version = 1\nname = "s"\nrelease = "mine.toml"\n'))
     assert any("titel: unknown key; did you mean 'title'?" in line for line in caught.value.details)
     assert any(line.startswith("arch.x86_64.boot: required") for line in caught.value.details)
+
+
+def test_a_release_whose_menu_could_not_boot_is_refused(tmp_path: Path) -> None:
+    shipped = Path(isobuilder.releases.__file__).with_name("9-stream.toml").read_text()
+    for old, new, words in (
+        ('bios-image = "isolinux/isolinux.bin"', 'bios-image = "isolinux/other.bin"', "not one of files"),
+        (
+            'local-loaders = ["/EFI/centos/shimx64.efi", "/EFI/centos/grubx64.efi"]',
+            "local-loaders = []",
+            "local-loaders",
+        ),
+        ('"/EFI/centos/shimx64.efi"', '"/EFI/../../shimx64.efi"', "an absolute path"),
+        ('stage2 = "images/install.img"', 'stage2 = "images/../install.img"', "a path inside the tree"),
+    ):
+        assert old in shipped
+        (tmp_path / "mine.toml").write_text(shipped.replace(old, new))
+        with pytest.raises(DefinitionError) as caught:
+            load_release(load(tmp_path, 'version = 1\nname = "s"\nrelease = "mine.toml"\n'))
+        assert words in caught.value.details[0]
+
+
+def test_a_release_past_its_end_is_warned_about() -> None:
+    release = load_release(Definition.model_validate({"version": 1, "name": "s", "release": "9-stream"}))
+    assert end_of_life_warning(release, dt.date(2027, 5, 31)) is None
+    assert end_of_life_warning(release, dt.date(2027, 6, 1)) == "CentOS Stream 9 has had no updates since 2027-05-31"

@@ -75,23 +75,13 @@ class TestReaders:
         files = {f"{name}/{letter * 200}/{number}{name}": Inline(b"x") for letter in "ab" for number in range(30)}
         tree = dataclasses.replace(
             with_files(sample, files),
-            links={**sample.links, f"images/{name}": "isolinux/vmlinuz"},
             boot=dataclasses.replace(sample.boot, catalog=f"isolinux/{name}"),
         )
         image = write(tree, tmp_path / "x.iso").path
         listing = run("bsdtar", "-t", "-v", "-f", image, environment={**os.environ, "LC_ALL": "C.UTF-8"})
         found = {line.split(maxsplit=8)[8].partition(" link to ")[0] for line in listing.splitlines() if line[0] == "-"}
-        assert found == {*tree.files, *tree.links, tree.boot.catalog}
+        assert found == {*tree.files, tree.boot.catalog}
         assert re.search(rf"^-rw-r--r-- .* isolinux/{name}$", listing, re.MULTILINE)
-
-    def test_hard_links_share_their_bytes(self, sample: Tree, written: Written) -> None:
-        report = run("xorriso", "-indev", written.path, "-find", "/", "-exec", "report_lba", "--")
-        places = {
-            match[2].removeprefix("/"): int(match[1])
-            for match in re.finditer(r"^File data lba:\s+\d+ ,\s+(\d+) ,.*, '(.*)'$", report, re.MULTILINE)
-        }
-        for link, target in sample.links.items():
-            assert places[link] == places[target]
 
     def test_the_volume_descriptor_says_what_it_should(self, written: Written) -> None:
         report = run("xorriso", "-indev", written.path, "-pvd_info", environment={**os.environ, "TZ": "UTC"})

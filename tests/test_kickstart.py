@@ -1,13 +1,15 @@
 """Roles: rendered, read back as the installer would, refused with every line that it would refuse."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from isobuilder.definition import Definition, load_definition
-from isobuilder.errors import KickstartError
+from isobuilder.errors import DefinitionError, KickstartError
 from isobuilder.kickstart import Kickstart, PackageRequest, Wanted, WantedGroup, read_back, render_roles
 from isobuilder.releases import load_release
+from isobuilder.roles import sections
 
 SYNTAXES = ("RHEL7", "RHEL8", "RHEL9", "RHEL10")
 
@@ -128,7 +130,7 @@ def test_mistakes_of_all_roles_are_reported_together(tmp_path: Path) -> None:
     (tmp_path / "other.ks").write_text("nosuchcommand\n")
     found = refused(tmp_path, "{{ nosuchvariable }}\n", '[role.other]\nkickstart = "other.ks"')
     assert "own.ks.j2, line 1: 'nosuchvariable' is undefined" in found
-    assert "other.ks, line 1: nosuchcommand" in found
+    assert "ks/other.cfg, line 1: nosuchcommand" in found
 
 
 @pytest.mark.parametrize(
@@ -175,13 +177,20 @@ def test_what_pre_writes_may_be_included(tmp_path: Path) -> None:
         "%include ../outside.ks\n",
         "%include nosuch.ks\n",
         "%include loop.ks\n",
+        "%include\thttp://example.org/x.ks\n",
+        "%ksappend\thttp://example.org/x.ks\n",
+        '  %include  "http://example.org/x.ks"  # comment\n',
+        "%include\n",
+        "%include one.ks two.ks\n",
+        '%include "unclosed\n',
+        PRE + "%packages\n%include\t/tmp/disk.ks\n%end\n",
         PRE + "%packages\n%include /tmp/disk.ks\n%end\n",
     ],
 )
 def test_includes_that_the_medium_could_not_answer_for_are_refused(tmp_path: Path, template: str) -> None:
     (tmp_path / "loop.ks").write_text("%include loop.ks\n")
     (tmp_path.parent / "outside.ks").write_text("lang en_US.UTF-8\n")
-    assert "own.ks.j2, line" in refused(tmp_path, template)
+    assert re.search(r"(own\.ks\.j2|ks/own\.cfg|loop\.ks), line \d: %", refused(tmp_path, template))
 
 
 def test_a_symbolic_link_does_not_lead_outside(tmp_path: Path) -> None:
@@ -205,3 +214,65 @@ def test_it_is_known_whether_a_role_may_erase_disks_unasked(tmp_path: Path, text
     roles = render(tmp_path, text)
     assert roles["own"].chooses_disks == chooses
     assert not roles["minimal"].chooses_disks
+
+
+@pytest.mark.parametrize("text", ["%pre\nsgdisk -Z /dev/sda\n%end\n", "mount /dev/sda1 / --reformat=xfs\n"])
+def test_scripts_before_the_installation_and_mount_count_as_choosing_disks(tmp_path: Path, text: str) -> None:
+    assert render(tmp_path, text)["own"].chooses_disks
+
+
+def test_an_included_file_reports_its_own_mistakes_and_may_rely_on_the_pre_of_its_includer(tmp_path: Path) -> None:
+    (tmp_path / "a.ks").write_text("lang en_US.UTF-8\n%ksappend http://x.example.org/y\n")
+    assert "a.ks, line 2: %ksappend" in refused(tmp_path, "%include a.ks  # ours\n")
+    (tmp_path / "a.ks").write_text("%include /tmp/disk.ks\n")
+    assert "%include /tmp/disk.ks" in render(tmp_path, f"{PRE}%include a.ks\n")["own"].text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("%packages\n-\n%end\n", "cannot be read"),
+        ("lang en_US.UTF-8\nrootpw --plaintext hunter2\n", "line 2"),
+        ("lang en_US.UTF-8\nrootpw hunter2\n", "plain password"),
+        ("user --name=eve --password=hunter2 --plaintext\n", "plain password"),
+        ("bootloader --password=hunter2\n", "plain password"),
+        ("{% include 'own.ks.j2' %}", "recursion"),
+    ],
+)
+def test_what_no_medium_should_carry(tmp_path: Path, text: str, words: str) -> None:
+    found = refused(tmp_path, text)
+    assert words in found
+    assert "hunter2" not in found
+
+
+def test_hashed_passwords_are_fine_and_network_sources_are_noted(tmp_path: Path) -> None:
+    text = "rootpw --iscrypted $6$a$b\nuser --name=eve --iscrypted --password=$6$a$b\n"
+    text += "url --url=http://x.example.org/os\nrepo --name=more --baseurl=http://x.example.org/more\n"
+    notes = render(tmp_path, text + "repo --name=own --baseurl=file:///run/install/repo\n")["own"].notes
+    assert [note.partition(" too ")[2] for note in notes] == ["(url)", "(repo more)"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("{% block package %}\ntmux\n{% endblock %}\n", "no block 'package'; did you mean 'packages'?"),
+        ("# a comment is no loss\nclearpart --all\n", "would be dropped: 'clearpart --all'"),
+        ("{{ install.language }}\n", "would be dropped"),
+    ],
+)
+def test_what_a_template_would_lose_is_said(tmp_path: Path, body: str, words: str) -> None:
+    found = refused(tmp_path, '{% extends "base.ks.j2" %}\n' + body)
+    assert words in found
+    assert "own.ks.j2, line" in found
+
+
+def test_a_role_of_ours_can_be_renamed_or_hidden_and_others_need_a_kickstart(tmp_path: Path) -> None:
+    minimal = render(tmp_path, extra='[role.minimal]\ntitle = "Small"\nmenu = false')["minimal"]
+    assert (minimal.title, minimal.menu) == ("Small", False)
+    with pytest.raises(DefinitionError, match=r"role\.other\.kickstart: required"):
+        render(tmp_path, extra='[role.other]\ntitle = "Other"')
+
+
+def test_sections_end_where_the_installer_ends_them() -> None:
+    text = "a\n%pre\n%include x\n%if\n%end\n%include y\n"
+    assert [section for section, _, _ in sections(text)] == ["", "", "%pre", "%pre", "%pre", ""]

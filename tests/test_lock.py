@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 
 from isobuilder.errors import LockError
-from isobuilder.lock import File, Lock, Package, differences, digests, dump_lock, read_lock
+from isobuilder.lock import (
+    MBR,
+    BootFile,
+    File,
+    Lock,
+    LockedRepository,
+    Package,
+    differences,
+    digests,
+    dump_lock,
+    read_lock,
+)
 
 FILE = File(url="https://x.example.org/Packages/l/libstdc%2B%2B-1-1.x86_64.rpm", sha256="0" * 64, size=7)
 PACKAGE = Package(
@@ -16,6 +27,7 @@ PACKAGE = Package(
     roles=("minimal",),
     reasons=("minimal: group core",),
 )
+BOOT = BootFile(path=MBR, file=FILE, vouched_by="package", member="/usr/share/syslinux/isohdpfx.bin")
 LOCK = Lock(
     name="site",
     release="9",
@@ -25,8 +37,17 @@ LOCK = Lock(
     made_from={"definition.name": "a"},
     made_with={"isobuilder": "0"},
     keys=(),
-    repositories=(),
-    boot=(),
+    repositories=(
+        LockedRepository(
+            id="x",
+            baseurl="https://x.example.org/",
+            trust="unsigned",
+            fingerprints=(),
+            repomd_signer=None,
+            metadata={},
+        ),
+    ),
+    boot=(BOOT,),
     packages=(PACKAGE,),
 )
 
@@ -45,7 +66,17 @@ def test_a_package_knows_its_name_and_place() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"version": 2}, {"epoch": "1"}, {"packages": [{"nevra": 1}]}, {"surplus": 1}, {"arch": None}]
+    "change",
+    [
+        {"version": 2},
+        {"epoch": "1"},
+        {"epoch": -1},
+        {"packages": [{"nevra": 1}]},
+        {"surplus": 1},
+        {"arch": None},
+        {"boot": [{"path": "../../evil"}]},
+        {"keys": [{"file": {"url": "http://[bad", "sha256": "0", "size": -1}}]},
+    ],
 )
 def test_a_lock_of_another_shape_is_refused_with_what_is_wrong(tmp_path: Path, change: dict[str, object]) -> None:
     path = tmp_path / "site.lock"
@@ -56,7 +87,27 @@ def test_a_lock_of_another_shape_is_refused_with_what_is_wrong(tmp_path: Path, c
     assert caught.value.exit_code == 3
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff\xfe\x00"])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"boot": []}, "one entry must be 'mbr'"), ({"repositories": []}, "no repository is called x")],
+)
+def test_a_lock_that_names_what_it_lacks_is_refused(tmp_path: Path, change: dict[str, object], words: str) -> None:
+    path = tmp_path / "site.lock"
+    path.write_text(json.dumps(json.loads(dump_lock(LOCK)) | change))
+    with pytest.raises(LockError) as caught:
+        read_lock(path)
+    assert any(words in line for line in caught.value.details)
+
+
+@pytest.mark.parametrize("change", [{"packages": []}, {"epoch": 2}, {"volume-id": "OTHER"}, {"seal": "0" * 64}])
+def test_a_lock_that_was_edited_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    path = tmp_path / "site.lock"
+    path.write_text(json.dumps(json.loads(dump_lock(LOCK)) | change))
+    with pytest.raises(LockError, match="changed since it was written"):
+        read_lock(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"[" * 100_000, b"{", b"\xff\xfe\x00"])
 def test_what_is_no_lock_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "site.lock"
     path.write_bytes(content)

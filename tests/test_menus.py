@@ -1,7 +1,6 @@
 """The menus say the same on BIOS and UEFI, show titles as they were written, and never lie about disks."""
 
 import re
-import runpy
 import shlex
 import struct
 import subprocess
@@ -29,6 +28,7 @@ from isobuilder.menus import (
 )
 from isobuilder.releases import Release, load_release
 from isobuilder.resources import data_folder
+from tests import draw_splash
 
 GOLDEN = Path(__file__).parent / "golden" / "menus"
 VOLUME_ID = "CAMPUS-9"
@@ -266,7 +266,6 @@ def test_the_local_entry_tries_every_loader_of_the_release() -> None:
 
 
 def test_the_splash_is_the_picture_that_its_script_draws() -> None:
-    drawn = runpy.run_path(str(data_folder("menus") / "splash.py"))
     data = splash()
     assert data.startswith(b"\x89PNG\r\n\x1a\n")
     chunks: dict[bytes, bytes] = {}
@@ -285,7 +284,7 @@ def test_the_splash_is_the_picture_that_its_script_draws() -> None:
         row = rows[start + 1 : start + 1 + 3 * width]
         previous = bytes((here + above) & 0xFF for here, above in zip(row, previous, strict=True))
         pixels += previous
-    assert pixels == drawn["pixels"]()
+    assert pixels == draw_splash.pixels()
     assert f"menu background /{SPLASH_PATH}" in menus()[0]
 
 

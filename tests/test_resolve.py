@@ -264,7 +264,7 @@ def test_packages_for_boot_code_are_the_best_there_are(tmp_path: Path) -> None:
 
 def test_members_that_no_repository_has_are_noted_once(base: Source) -> None:
     resolution = run(base, request("@core", role="one"), request("@core", role="two"))
-    assert resolution.notes == ("group core: no repository has its members nowhere",)
+    assert resolution.notes == ("comps lists in group core what no repository has: nowhere",)
 
 
 def test_all_unknown_names_are_told_at_once(base: Source) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from isobuilder.boot import guestcode
 from isobuilder.boot.menu import BootMenu, MenuLine, read_menu
@@ -26,7 +27,11 @@ from isobuilder.progress import Progress
 
 # Anaconda's first words: its loader's on 6, those of anaconda and startup_utils.py on 7 and later.
 INSTALLER_STARTED = r"Running anaconda |Starting installer|anaconda .{1,80} started"
+# checkisomd5's verdict, which the installer shows before it starts.
+MEDIUM_CHECKED = r"The media check is complete, the result is: PASS"
 LOCAL_STARTED = "isobuilder: the local disk has started"
+# The kernel argument that asks for a media check, from 7 on.
+MEDIA_CHECK = "rd.live.check"
 # Words after which nothing good comes, and who says them.
 FATAL = (
     r"Kernel panic - not syncing",  # Linux, panic()
@@ -51,8 +56,8 @@ TITLE_SHOWN = 40
 class Verdict:
     """What a boot showed. `seen` and `missing` are sentences; `missing` is empty when it passed.
 
-    `menu_picture` (when the menu appeared), `screen_picture` (the last of the screen; None when the machine had ended
-    by then) and `console_log` are files in the output folder. `seconds` counts from power on.
+    `menu_picture` (None when the menu did not appear), `screen_picture` (the last of the screen; None when the machine
+    had ended by then) and `console_log` are files of this boot in the output folder. `seconds` counts from power on.
     """
 
     entry: str
@@ -62,10 +67,15 @@ class Verdict:
     passed: bool
     seen: tuple[str, ...]
     missing: tuple[str, ...]
-    menu_picture: Path
+    menu_picture: Path | None
     screen_picture: Path | None
     console_log: Path
     seconds: float
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What there is to look at."""
+        return tuple(path for path in (self.menu_picture, self.screen_picture, self.console_log) if path)
 
 
 def boot_check(
@@ -78,7 +88,7 @@ def boot_check(
     timeout: float,
     output: Path,
     progress: Progress,
-    choose_accelerator: Callable[[], Accelerator] = accelerator,
+    choose_accelerator: Callable[[Progress], Accelerator] = accelerator,
 ) -> Verdict:
     """Boot `iso`, choose `entry`, and follow the serial console for at most `timeout` seconds in all.
 
@@ -86,24 +96,24 @@ def boot_check(
     expression; by default Anaconda's first words) appears. The local entry passes when it starts a scratch disk that
     lies beside the medium and says so: by a boot sector for BIOS, by a loader where the menu looks for one for UEFI.
 
-    Writes menu.png, screen.png and console.log to `output`. A boot that gets lost is no error but a verdict. Raises
-    UsageError for an entry that is not there, a menu that no serial console shows, or a bad `marker`; MediumError for
-    a medium that is not ours; HostError when a tool is missing.
+    Writes ENTRY-FIRMWARE-MEDIUM-menu.png, -screen.png and -console.log to `output`, where those of an earlier check are
+    removed first. A boot that gets lost is no error but a verdict. Raises UsageError for a medium or an entry that is
+    not there, a menu that no serial console shows, or a bad `marker`; MediumError for a medium that is not ours;
+    HostError when a tool is missing, or a file cannot be read or written.
     """
     menu = read_menu(iso, firmware)
     line = menu.lines[menu.index(entry)]
     port = _serial_port(menu, line)
     goal = _goal(line, marker)
-    log = _folder(output) / "console.log"
-    kind = choose_accelerator()
+    files = _Files.below(output, f"{entry}-{firmware}-{medium}")
+    kind = choose_accelerator(progress)
     machine = Machine(firmware, medium, serial_port=port)
     disk = None if line.kernel_line else _speaking_disk(line, firmware)
-    with VirtualMachine(machine, iso, accelerator=kind, console_log=log, disk=disk) as vm:
-        boot = _Boot(vm, timeout, progress)
-        picture = None
+    with VirtualMachine(machine, iso, accelerator=kind, console_log=files.console_log, disk=disk) as vm:
+        boot = _Boot(vm, files, timeout, progress)
         try:
-            boot.follow(menu, line, goal, output / "menu.png")
-            picture = boot.picture(output / "screen.png")
+            boot.follow(menu, line, goal)
+            boot.show_the_last()
         except BootError as error:
             boot.missing.append(error.message)
         return Verdict(
@@ -114,11 +124,35 @@ def boot_check(
             passed=not boot.missing,
             seen=tuple(boot.seen),
             missing=tuple(boot.missing),
-            menu_picture=output / "menu.png",
-            screen_picture=picture,
-            console_log=log,
+            menu_picture=boot.menu_picture,
+            screen_picture=boot.screen_picture,
+            console_log=files.console_log,
             seconds=vm.seconds,
         )
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Where the files of one check go."""
+
+    menu_picture: Path
+    screen_picture: Path
+    console_log: Path
+
+    @classmethod
+    def below(cls, output: Path, name: str) -> Self:
+        """Make the folder; nothing stays in it that an earlier check put where this one's files go."""
+        paths = [output / f"{name}-{part}" for part in ("menu.png", "screen.png", "console.log")]
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise HostError(f"{output}: cannot be made: {error.strerror}") from error
+        for path in paths:
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise HostError(f"{path}: cannot be replaced: {error.strerror}") from error
+        return cls(*paths)
 
 
 @dataclass
@@ -126,17 +160,22 @@ class _Boot:
     """One boot as it goes: what was seen so far, and what should have been."""
 
     vm: VirtualMachine
+    files: _Files
     timeout: float
     progress: Progress
     seen: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    menu_picture: Path | None = None
+    screen_picture: Path | None = None
 
-    def follow(self, menu: BootMenu, line: MenuLine, goal: re.Pattern[str], menu_picture: Path) -> None:
+    def follow(self, menu: BootMenu, line: MenuLine, goal: re.Pattern[str]) -> None:
         title = next(one.title for one in menu.lines if one.id == menu.default)
         if not self._wait(re.compile(re.escape(title[:TITLE_SHOWN])), "the menu"):
             return
         self.vm.rest(DRAWING_SECONDS)
-        self.vm.screenshot(menu_picture)
+        self.vm.screenshot(self.files.menu_picture)
+        self.menu_picture = self.files.menu_picture
+        self._see(f"the menu is in {self.menu_picture}")
         self.vm.keys("home", *["down"] * menu.index(line.id), "ret")
         self._see(f"chose {line.id} ({line.title})")
         if line.kernel_line is None:
@@ -144,11 +183,10 @@ class _Boot:
         elif self._kernel_started(line.kernel_line.split()):
             self._wait(goal, f"what shows that the system has started ({goal.pattern})")
 
-    def picture(self, path: Path) -> Path | None:
-        if self.vm.ended:
-            return None
-        self.vm.screenshot(path)
-        return path
+    def show_the_last(self) -> None:
+        if not self.vm.ended:
+            self.vm.screenshot(self.files.screen_picture)
+            self.screen_picture = self.files.screen_picture
 
     def _kernel_started(self, words: list[str]) -> bool:
         found = self._wait(re.compile(r"Command line: (.*)\n"), "the kernel's command line")
@@ -193,7 +231,7 @@ def _goal(line: MenuLine, marker: str | None) -> re.Pattern[str]:
     if line.kernel_line is None:
         return re.compile(re.escape(LOCAL_STARTED))
     try:
-        return re.compile(marker or INSTALLER_STARTED)
+        return re.compile(marker or (MEDIUM_CHECKED if MEDIA_CHECK in line.kernel_line else INSTALLER_STARTED))
     except re.error as error:
         raise UsageError(f"--marker: {marker!r} is no regular expression: {error}") from error
 
@@ -202,14 +240,6 @@ def _speaking_disk(line: MenuLine, firmware: Firmware) -> Disk:
     if firmware == "bios":
         return RawDisk(guestcode.speaking_disk(LOCAL_STARTED))
     return FatDisk({path: guestcode.speaking_efi_program(LOCAL_STARTED) for path in line.loaders})
-
-
-def _folder(output: Path) -> Path:
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise HostError(f"{output}: cannot be made: {error.strerror}") from error
-    return output
 
 
 def _shown(text: str) -> str:

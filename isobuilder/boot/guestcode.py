@@ -5,7 +5,8 @@ x86 only. Bytes stand beside what an assembler makes them from; nothing here run
 
 import struct
 
-SECTOR = 512
+from isobuilder.iso.units import SECTOR
+
 # SeaBIOS takes no disk of one sector for bootable.
 DISK_SIZE = 1 << 20
 # Port of QEMU's isa-debug-exit; the exit status is twice what is written there, plus one.

@@ -17,7 +17,9 @@ SIZE_LIMIT = 1 << 20
 
 _GRUB_ENTRY = re.compile(r"^menuentry '((?:[^']|'\\'')*)' --id ([a-z][a-z0-9-]*)(?: --hotkey=\w)? \{$")
 _GRUB_LINUX = re.compile(r"^\s+linux(?:efi)? \S+ (.+)$")
-_GRUB_CHAIN = re.compile(r"^\s+chainloader /([A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*)$")
+_GRUB_CHAIN = re.compile(r"^\s+chainloader (.*)$")
+_ID = re.compile(r"[a-z][a-z0-9-]*")
+_LOADER = re.compile(r"/([A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*)")
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class BootMenu:
 
 def read_menu(iso: Path, firmware: Firmware) -> BootMenu:
     """The menu that `firmware` would show. Raises MediumError when `iso` is no medium with a menu of ours, UsageError
-    when it cannot be read.
+    when it is not there, HostError when it cannot be read.
     """
     path = MENU_PATHS[firmware]
     text = read_file(iso, path, limit=SIZE_LIMIT).decode("utf-8", errors="replace")
@@ -65,7 +67,10 @@ def read_menu(iso: Path, firmware: Firmware) -> BootMenu:
 
 
 def parse_isolinux(text: str) -> BootMenu:
-    """The entries of an isolinux.cfg; lines that are not about entries are passed over."""
+    """The entries of an isolinux.cfg; lines that are not about entries are passed over.
+
+    Raises MediumError for an id that isobuilder gives to no entry.
+    """
     lines: list[MenuLine] = []
     default, port = "", None
     for line in text.splitlines():
@@ -74,7 +79,7 @@ def parse_isolinux(text: str) -> BootMenu:
             case ["serial", unit, *_] if unit.isdecimal():
                 port = int(unit)
             case ["label", name]:
-                lines.append(MenuLine(name, name))
+                lines.append(MenuLine(_id(name), name))
             case ["menu", "label", *_] if lines:
                 title = re.sub(r"\^(.)", r"\1", line.split("label", 1)[1].strip())
                 lines[-1] = replace(lines[-1], title=title)
@@ -87,7 +92,10 @@ def parse_isolinux(text: str) -> BootMenu:
 
 
 def parse_grub(text: str) -> BootMenu:
-    """The entries of a grub.cfg; lines that are not about entries are passed over."""
+    """The entries of a grub.cfg; lines that are not about entries are passed over.
+
+    Raises MediumError for a loader whose path does not stay below the top of a disk: it is made on one to be found.
+    """
     lines: list[MenuLine] = []
     default, port = "", None
     for line in text.splitlines():
@@ -96,9 +104,23 @@ def parse_grub(text: str) -> BootMenu:
         elif lines and (found := _GRUB_LINUX.match(line)):
             lines[-1] = replace(lines[-1], kernel_line=found[1])
         elif lines and (found := _GRUB_CHAIN.match(line)):
-            lines[-1] = replace(lines[-1], loaders=(*lines[-1].loaders, found[1]))
+            lines[-1] = replace(lines[-1], loaders=(*lines[-1].loaders, _loader(found[1])))
         elif found := re.match(r"set default=([a-z][a-z0-9-]*)$", line):
             default = found[1]
         elif found := re.match(r"if serial --unit=([0-9])", line):
             port = int(found[1])
     return BootMenu(MENU_PATHS["uefi"], tuple(lines), default, port)
+
+
+def _id(name: str) -> str:
+    if not _ID.fullmatch(name):
+        raise MediumError(f"{MENU_PATHS['bios']}: {name!r} is no id of an entry")
+    return name
+
+
+def _loader(place: str) -> str:
+    """The path of a loader, without the slash in front."""
+    found = _LOADER.fullmatch(place)
+    if not found or {".", ".."} & set(found[1].split("/")):
+        raise MediumError(f"{MENU_PATHS['uefi']}: {place!r} is no path of a loader")
+    return found[1]

@@ -1,6 +1,6 @@
 """A machine in QEMU: firmware, the medium as a CD or a USB stick, its screen, keyboard and serial line.
 
-It boots and reports; what a boot should show is the business of `bootcheck`. x86_64 only.
+It boots and reports; what a boot should show is the business of `check`. x86_64 only.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, Self
@@ -25,6 +25,7 @@ from qemu.qmp import QMPClient, QMPError
 from isobuilder.boot import guestcode
 from isobuilder.boot.serialconsole import Heard, SerialConsole
 from isobuilder.errors import BootError, HostError
+from isobuilder.progress import Progress
 
 Accelerator = Literal["kvm", "tcg"]
 Firmware = Literal["bios", "uefi"]
@@ -70,7 +71,7 @@ class RawDisk:
 
 @dataclass(frozen=True)
 class FatDisk:
-    """A disk with one FAT partition that holds `files`: paths like EFI/centos/shimx64.efi."""
+    """A disk with one FAT partition that holds `files`: paths like EFI/centos/shimx64.efi, none that climbs."""
 
     files: dict[str, bytes]
 
@@ -122,15 +123,6 @@ class VirtualMachine:
         return self._clock() - self._switched_on
 
     @property
-    def text(self) -> str:
-        """The last that the serial line said, without colours and cursor movements."""
-        return self._console.text
-
-    @property
-    def process_id(self) -> int:
-        return self._process.pid
-
-    @property
     def ended(self) -> bool:
         """Whether QEMU is gone: the guest switched itself off, or asked for a reset."""
         return self._hung_up or self._process.poll() is not None
@@ -149,10 +141,6 @@ class VirtualMachine:
         for name in names:
             self._execute("send-key", {"keys": [{"type": "qcode", "data": name}], "hold-time": KEY_MILLISECONDS})
             self.rest(KEY_PAUSE)
-
-    def type(self, text: str) -> None:
-        """Send `text` over the serial line."""
-        os.write(self._serial_in, text.encode())
 
     def rest(self, seconds: float) -> None:
         """Let the machine run on for so long, and listen."""
@@ -185,8 +173,6 @@ class VirtualMachine:
         self._runner = ending.enter_context(asyncio.Runner())
         self._control = QMPClient("isobuilder")
         self._connect(control, ending, stderr)
-        self._serial_in = os.open(scratch / f"{SERIAL_PIPE}.in", os.O_WRONLY | os.O_NONBLOCK)
-        ending.callback(os.close, self._serial_in)
         self._switched_on = self._clock()
         self._execute("cont", {})
 
@@ -225,6 +211,7 @@ class VirtualMachine:
 
 
 def accelerator(
+    progress: Progress,
     *,
     device: Path = KVM_DEVICE,
     runs: Callable[[Accelerator, float], bool] | None = None,
@@ -234,8 +221,11 @@ def accelerator(
 
     That /dev/kvm opens proves nothing: nested or paravirtual KVM may emulate a guest instruction by instruction.
     """
+    if not device.exists():
+        return "tcg"
+    progress.note("checking whether KVM runs a guest here")
     probe = runs or runs_a_guest
-    return "kvm" if device.exists() and probe("kvm", seconds) else "tcg"
+    return "kvm" if probe("kvm", seconds) else "tcg"
 
 
 def runs_a_guest(accelerator: Accelerator, seconds: float) -> bool:
@@ -297,12 +287,22 @@ def _disk_arguments(disk: Disk | None, scratch: Path) -> list[str]:
     if isinstance(disk, RawDisk):
         (scratch / "disk").write_bytes(disk.data)
         return [*_blockdev("disk", scratch / "disk"), *device]
-    for name, data in disk.files.items():
-        path = scratch / "disk" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+    _fill((scratch / "disk").resolve(), disk.files)
     node = {"driver": "vvfat", "node-name": "disk", "dir": str(scratch / "disk"), "fat-type": 16, "read-only": True}
     return ["-blockdev", json.dumps(node), *device]
+
+
+def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write `files` below `folder`. ValueError for a path that leads out of it, HostError when it cannot be done."""
+    for name, data in files.items():
+        path = (folder / name).resolve()
+        if not path.is_relative_to(folder):
+            raise ValueError(f"{name!r} leads out of the disk")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        except OSError as error:
+            raise HostError(f"the scratch disk cannot be made: {name[:200]}: {error.strerror}") from error
 
 
 def _blockdev(name: str, path: Path, *, read_only: bool = False) -> list[str]:

@@ -11,12 +11,13 @@ import re
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from io import FileIO
 from pathlib import Path
 from typing import IO
 
 from isobuilder.errors import HostError, TrustError
+from isobuilder.hosterrors import host_errors
 
 
 class Cache:
@@ -34,7 +35,7 @@ class Cache:
     def has(self, sha256: str, size: int) -> bool:
         """Whether the file is there with `size` bytes; one of another size is damaged, and as good as absent."""
         path = self.path(sha256)
-        with host_errors(path):
+        with cache_errors(path):
             try:
                 found = path.stat()
             except (FileNotFoundError, NotADirectoryError):
@@ -44,7 +45,7 @@ class Cache:
     def check(self, sha256: str) -> Path:
         """Where the file lies, its bytes read and found to be what they were. Raises TrustError when they are not."""
         path = self.path(sha256)
-        with host_errors(path), path.open("rb") as file:
+        with cache_errors(path), path.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
                 raise TrustError(
                     f"{path}: the file in the cache is not what it was when it was fetched",
@@ -58,7 +59,7 @@ class Cache:
         path = self.path(sha256)
         if self.has(sha256, len(data)):
             return path
-        with host_errors(path):
+        with cache_errors(path):
             parts = self._parts()
             with tempfile.NamedTemporaryFile(dir=parts, prefix=f"{sha256}.", delete=False) as file:
                 try:
@@ -77,26 +78,26 @@ class Cache:
         asked afterwards, with `has`. Raises HostError.
         """
         part = self._part(sha256)
-        with host_errors(part):
+        with cache_errors(part):
             self._parts()
         with self._locked(part, wait) as file:
             try:
                 yield file
             finally:
-                with host_errors(part):
+                with cache_errors(part):
                     if os.fstat(file.fileno()).st_size == 0 and _is_at(file, part):
                         part.unlink()
 
     def settle(self, part: FileIO, sha256: str) -> None:
         """The claimed `part` is complete and verified: give it its place. Raises HostError."""
         path = self.path(sha256)
-        with host_errors(path):
+        with cache_errors(path):
             _settle(part, self._part(sha256), path)
 
     @contextmanager
     def _locked(self, part: Path, wait: Callable[[], None]) -> Iterator[FileIO]:
         while True:
-            with host_errors(part):
+            with cache_errors(part):
                 file = FileIO(part, "r+", opener=_create)
             with file:
                 try:
@@ -132,16 +133,11 @@ def default_cache_root(environ: Mapping[str, str]) -> Path:
     raise HostError("there is no place for the cache", hint="Set ISOBUILDER_CACHE to a folder with some GB of space.")
 
 
-@contextmanager
-def host_errors(path: Path) -> Iterator[None]:
-    """What the operating system refuses meanwhile, as a HostError about `path`."""
-    try:
-        yield
-    except OSError as error:
-        raise HostError(
-            f"{path}: {error.strerror or error}",
-            hint="The cache needs space and permission to write; ISOBUILDER_CACHE names another place for it.",
-        ) from error
+def cache_errors(path: Path) -> AbstractContextManager[None]:
+    """What the operating system refuses meanwhile of `path` in a cache, as a HostError."""
+    return host_errors(
+        path, hint="The cache needs space and permission to write; ISOBUILDER_CACHE names another place for it."
+    )
 
 
 def _create(path: str, flags: int) -> int:

@@ -14,13 +14,12 @@ from contextlib import AbstractContextManager
 from io import FileIO
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
-import requests
 from rich import filesize
 
 from isobuilder.errors import FetchError, HostError, IsobuilderError, TrustError
-from isobuilder.fetch.cache import Cache, host_errors
+from isobuilder.fetch.cache import Cache, cache_errors
 from isobuilder.fetch.transfer import BrokenTransferError, Patience, RefusedError, Transfers, shown
 from isobuilder.lock import File
 from isobuilder.progress import Progress
@@ -29,6 +28,7 @@ T = TypeVar("T")
 Advance = Callable[[int], None]
 
 _CHUNK: Final = 1 << 20
+_CONNECTIONS: Final = 8
 # An attempt that brought this much was worth it: attempts are counted anew.
 _WORTH: Final = 1 << 20
 # So many files in a row lost to the network mean that there is no network.
@@ -38,10 +38,9 @@ _GONE: Final = frozenset({404, 410})
 
 
 class Fetcher:
-    """Brings files into `cache`, over at most `connections` connections; `progress` hears of it.
+    """Brings files into `cache`, and says so to `progress`; `clock` and `sleep` count seconds.
 
-    `session` makes the requests' session of each connection, `verify` is the path of a CA bundle (True: the
-    environment's or the usual one), `clock` and `sleep` count seconds.
+    It is a context manager, and belongs to one thread: `read` and `size` share connections, which its end closes.
     """
 
     def __init__(
@@ -49,27 +48,26 @@ class Fetcher:
         cache: Cache,
         *,
         progress: Progress,
-        connections: int = 8,
-        session: Callable[[], requests.Session] = requests.Session,
-        verify: str | bool = True,
         patience: Patience = Patience(),  # noqa: B008 - frozen
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._cache = cache
         self._progress = progress
-        self._connections = connections
-        self._session = session
-        self._verify = verify
         self._patience = patience
         self._clock = clock
         self._sleep = sleep
+        self._small = self._transfers()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._small.close()
 
     def read(self, url: str, *, limit: int) -> bytes:
         """A file of at most `limit` bytes whose checksum nobody knows yet. Raises FetchError."""
-        with self._session() as session:
-            transfers = self._transfers(session)
-            return self._persist(url, lambda: _read_once(transfers, url, limit), lambda: 0)
+        return self._persist(url, lambda: _read_once(self._small, url, limit), lambda: 0)
 
     def read_optional(self, url: str, *, limit: int) -> bytes | None:
         """As `read`, but None where the server says that there is no such file (404, 410)."""
@@ -82,9 +80,7 @@ class Fetcher:
 
     def size(self, url: str) -> int:
         """How many bytes the file has, as the server says. Raises FetchError."""
-        with self._session() as session:
-            transfers = self._transfers(session)
-            size = self._persist(url, lambda: transfers.size(url), lambda: 0)
+        size = self._persist(url, lambda: self._small.size(url), lambda: 0)
         if size is None:
             raise FetchError(f"{shown(url)}: the server does not say how large it is")
         return size
@@ -117,8 +113,8 @@ class Fetcher:
         for file in files:
             jobs.put(file)
         workers = [
-            threading.Thread(target=self._work, args=(self._session(), jobs, results, advance, stop), daemon=True)
-            for _ in range(min(self._connections, len(files)))
+            threading.Thread(target=self._work, args=(jobs, results, advance, stop), daemon=True)
+            for _ in range(min(_CONNECTIONS, len(files)))
         ]
         failures: list[IsobuilderError] = []
         lost_in_a_row = 0
@@ -144,14 +140,12 @@ class Fetcher:
 
     def _work(
         self,
-        session: requests.Session,
         jobs: "SimpleQueue[File]",
         results: "SimpleQueue[Exception | None]",
         advance: Advance,
         stop: threading.Event,
     ) -> None:
-        with session:
-            transfers = self._transfers(session)
+        with self._transfers() as transfers:
             while not stop.is_set():
                 try:
                     file = jobs.get_nowait()
@@ -205,11 +199,15 @@ class Fetcher:
                     ) from error
                 self._sleep(max(self._patience.pause(failures), error.after))
 
-    def _transfers(self, session: requests.Session) -> Transfers:
-        return Transfers(session, patience=self._patience, verify=self._verify, clock=self._clock)
+    def _transfers(self) -> Transfers:
+        return Transfers(patience=self._patience, clock=self._clock)
 
     def _check_space(self, needed: int) -> None:
-        with host_errors(self._cache.root):
+        """Raises HostError where `needed` bytes do not fit.
+
+        What `.part` files hold of them already is counted again: to ask for more than is needed does no harm.
+        """
+        with cache_errors(self._cache.root):
             there = next(path for path in (self._cache.root, *self._cache.root.parents) if path.exists())
             free = shutil.disk_usage(there).free
         if free < needed:
@@ -306,7 +304,7 @@ class _Download:
         )
 
     def _host_errors(self) -> AbstractContextManager[None]:
-        return host_errors(Path(os.fsdecode(self._part.name)))
+        return cache_errors(Path(os.fsdecode(self._part.name)))
 
 
 def _check(stop: threading.Event) -> None:

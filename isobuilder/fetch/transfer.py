@@ -6,12 +6,11 @@ a mirror that labels a .gz file as "Content-Encoding: gzip" must not have it unp
 
 import re
 import ssl
-import time
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import requests
@@ -75,23 +74,25 @@ class Reply:
 
 
 class Transfers:
-    """Requests of one thread, over connections that are kept. `verify` is as in requests: a bundle's path, or True.
+    """Requests of one thread, over connections that are kept until `close`; `clock` counts seconds.
 
-    True honours REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE; proxies come from the environment.
+    Proxies come from the environment, and the bundle of certificate authorities too: REQUESTS_CA_BUNDLE or
+    CURL_CA_BUNDLE.
     """
 
-    def __init__(
-        self,
-        session: requests.Session,
-        *,
-        patience: Patience,
-        verify: str | bool,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._session = session
+    def __init__(self, *, patience: Patience, clock: Callable[[], float]) -> None:
+        self._session = requests.Session()
         self._patience = patience
-        self._verify = verify
         self._clock = clock
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._session.close()
 
     @contextmanager
     def get(self, url: str, start: int = 0) -> Iterator[Reply]:
@@ -109,6 +110,8 @@ class Transfers:
         with _translated(url):
             response = self._follow("HEAD", url, {})
         with response:
+            # Nothing follows, but the library would close the connection because nobody has read it.
+            response.raw.release_conn()
             return self._reply(response, url, expected={200}).total
 
     def _follow(self, method: str, url: str, headers: dict[str, str]) -> requests.Response:
@@ -121,8 +124,6 @@ class Transfers:
                 stream=True,
                 allow_redirects=False,
                 timeout=(self._patience.connect, self._patience.silence),
-                # REQUESTS_CA_BUNDLE overrides the session's own setting, but not a path given here.
-                verify=self._verify,
             )
             if response.status_code not in _REDIRECTS or "Location" not in response.headers:
                 return response

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from isobuilder.errors import MediumError
 from isobuilder.iso import fat
+from isobuilder.iso.units import SECTOR
 
-_SECTOR = 512
 _SECTORS_PER_TRACK = 32
 _HEADS = 64
 _ROOT_ENTRIES = 512
-_ROOT_SECTORS = _ROOT_ENTRIES * fat.ENTRY_SIZE // _SECTOR
+_ROOT_SECTORS = _ROOT_ENTRIES * fat.ENTRY_SIZE // SECTOR
 _RESERVED_SECTORS = 1
 _COPIES = 2
 _MEDIA = 0xF8
@@ -46,7 +46,7 @@ class _Geometry:
 
     @property
     def cluster_size(self) -> int:
-        return self.cluster_sectors * _SECTOR
+        return self.cluster_sectors * SECTOR
 
 
 class _Data:
@@ -90,11 +90,11 @@ def fat_image(files: Mapping[str, bytes], *, label: str, epoch: int, identity: s
     if len(entries) > _ROOT_ENTRIES * fat.ENTRY_SIZE:
         raise MediumError("the top folder of the boot image holds too many files", hint="Put them into a folder.")
     serial = hashlib.sha256(identity.encode()).digest()[:4]
-    table = struct.pack(f"<{len(data.chains)}H", *data.chains).ljust(geometry.fat_sectors * _SECTOR, b"\0")
-    image = bytearray(geometry.sectors * _SECTOR)
+    table = struct.pack(f"<{len(data.chains)}H", *data.chains).ljust(geometry.fat_sectors * SECTOR, b"\0")
+    image = bytearray(geometry.sectors * SECTOR)
     head = _boot_sector(geometry, serial, volume) + table * _COPIES + entries
     image[: len(head)] = head
-    start = (_RESERVED_SECTORS + _COPIES * geometry.fat_sectors + _ROOT_SECTORS) * _SECTOR
+    start = (_RESERVED_SECTORS + _COPIES * geometry.fat_sectors + _ROOT_SECTORS) * SECTOR
     for cluster, chunk in data.chunks.items():
         offset = start + (cluster - 2) * geometry.cluster_size
         image[offset : offset + len(chunk)] = chunk
@@ -159,7 +159,7 @@ def _geometry(root: _Folder) -> _Geometry:
     """The smallest clusters with which everything fits into FAT16, and the sizes that follow from it."""
     sizes = list(_sizes(root))
     for cluster_sectors in _CLUSTER_SECTORS:
-        need = sum(-(-size // (cluster_sectors * _SECTOR)) for size in sizes)
+        need = sum(-(-size // (cluster_sectors * SECTOR)) for size in sizes)
         if need <= _MAX_CLUSTERS - _SECTORS_PER_TRACK:
             return _geometry_for(cluster_sectors, max(need, _MIN_CLUSTERS))
     raise MediumError(
@@ -170,7 +170,7 @@ def _geometry(root: _Folder) -> _Geometry:
 
 def _geometry_for(cluster_sectors: int, need: int) -> _Geometry:
     """Whole tracks, since some tools refuse an image that ends within one; what that adds becomes free clusters."""
-    fat_sectors = -(-(need + _SECTORS_PER_TRACK + 2) * 2 // _SECTOR)
+    fat_sectors = -(-(need + _SECTORS_PER_TRACK + 2) * 2 // SECTOR)
     before = _RESERVED_SECTORS + _COPIES * fat_sectors + _ROOT_SECTORS
     sectors = -(-(before + need * cluster_sectors) // _SECTORS_PER_TRACK) * _SECTORS_PER_TRACK
     return _Geometry(cluster_sectors, fat_sectors, (sectors - before) // cluster_sectors, sectors)
@@ -224,7 +224,7 @@ def _boot_sector(geometry: _Geometry, serial: bytes, volume: bytes) -> bytes:
         "<3s8sHBHBHHBHHHIIBBB4s11s8s",
         b"\xeb\x3c\x90",
         b"MSWIN4.1",  # what the specification advises: some readers know no other maker
-        _SECTOR,
+        SECTOR,
         geometry.cluster_sectors,
         _RESERVED_SECTORS,
         _COPIES,
@@ -243,4 +243,4 @@ def _boot_sector(geometry: _Geometry, serial: bytes, volume: bytes) -> bytes:
         volume,
         b"FAT16   ",
     )
-    return (sector + _BOOT_CODE).ljust(_SECTOR - 2, b"\0") + b"\x55\xaa"
+    return (sector + _BOOT_CODE).ljust(SECTOR - 2, b"\0") + b"\x55\xaa"

@@ -1,6 +1,6 @@
 """Folders of a FAT file system as bytes: short names, long names, times and entries.
 
-The room above (`iso/bootimage.py`) decides where things lie; this module only knows what a folder's entries look like.
+`bootimage.py` decides where things lie; this module only knows what a folder's entries look like.
 Facts: Microsoft Extensible Firmware Initiative FAT32 File System Specification, version 1.03.
 """
 

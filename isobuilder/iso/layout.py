@@ -1,7 +1,7 @@
 """Where everything lies on the medium: the ISO 9660 and Rock Ridge structures, by pycdlib.
 
 pycdlib decides places and makes the descriptors; no byte of a file goes through it. All of the project's use of pycdlib
-is here, the inside that it does not promise included: `tests/test_isolayout.py` lists that and fails when it changes.
+is here, the inside that it does not promise included: `tests/test_iso_layout.py` lists that and fails when it changes.
 """
 
 import importlib
@@ -20,9 +20,8 @@ from pycdlib.rockridge import RockRidgeContinuationBlock
 from isobuilder.errors import MediumError
 from isobuilder.iso import systemarea
 from isobuilder.iso.names import IsoPaths, iso_paths
+from isobuilder.iso.units import BLOCK, SECTOR
 from isobuilder.tree import Content, Tree
-
-BLOCK = 2048
 
 # Modules of pycdlib that read the clock or the time zone while a medium without Joliet and UDF is laid out.
 CLOCKED_MODULES = ("pycdlib.pycdlib", "pycdlib.headervd", "pycdlib.dates", "pycdlib.utils")
@@ -34,8 +33,6 @@ _FILE_MODE = 0o100644
 _FOLDER_MODE = 0o40755
 _BIOS_LOAD_SECTORS = 4
 _UEFI_PLATFORM = 0xEF
-# One directory record says at most this much; a larger file has several, and a second name would show but the first.
-_MAX_LINKED = 0xFFFFF800
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,7 @@ def lay_out(tree: Tree) -> Layout:
     Raises MediumError when the tree cannot be a medium: names, boot files that are missing, a volume id too long.
     """
     _check_boot(tree)
-    paths = iso_paths([*tree.files, *tree.links, tree.boot.catalog])
+    paths = iso_paths([*tree.files, tree.boot.catalog])
     try:
         with _pinned_clock(tree.epoch):
             iso = _described(tree, paths)
@@ -136,12 +133,6 @@ def _check_boot(tree: Tree) -> None:
         raise MediumError("the tree lacks what firmware starts from", details=lacking)
     if not 0 < len(tree.volume_id) <= 32 or not tree.volume_id.isascii():
         raise MediumError(f"the volume id {tree.volume_id!r} must have 1 to 32 plain characters")
-    broken = [f"{path} to {target}" for path, target in sorted(tree.links.items()) if target not in tree.files]
-    if broken:
-        raise MediumError("links on the medium lead nowhere", details=broken)
-    large = [path for path, target in sorted(tree.links.items()) if tree.files[target].size > _MAX_LINKED]
-    if large:
-        raise MediumError("a file of 4 GiB or more cannot have a second name on the medium", details=large)
 
 
 def _described(tree: Tree, paths: IsoPaths) -> PyCdlib:
@@ -181,9 +172,6 @@ def _fill(iso: PyCdlib, tree: Tree, paths: IsoPaths) -> None:
             enter_folder_of(path)
             absent = cast("BinaryIO", _Absent(path, content))
             iso.add_fp(absent, content.size, iso_path, rr_name=_name(path), file_mode=_FILE_MODE)
-    for path, target in sorted(tree.links.items()):
-        enter_folder_of(path)
-        iso.add_hard_link(iso_old_path=paths.files[target], iso_new_path=paths.files[path], rr_name=_name(path))
     enter_folder_of(tree.boot.catalog)
     _add_boot_records(iso, tree, paths)
     iso.pvd.rr_ce_blocks = [block for blocks in continuations.values() for block in blocks]
@@ -196,7 +184,7 @@ def _add_boot_records(iso: PyCdlib, tree: Tree, paths: IsoPaths) -> None:
         rr_bootcatname=_name(tree.boot.catalog),
         boot_load_size=_BIOS_LOAD_SECTORS,
     )
-    sectors = _blocks(tree.files[tree.boot.efi].size) * BLOCK // systemarea.SECTOR
+    sectors = _blocks(tree.files[tree.boot.efi].size) * BLOCK // SECTOR
     # The count has 16 bits. UEFI reads 0 as "to the end of the medium" (specification 2.10, section 13.3.2.1), which
     # an image of 32 MiB and more needs: a count that is too small would cut its file system off.
     load = sectors if sectors <= 0xFFFF else 0

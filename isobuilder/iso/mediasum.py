@@ -1,6 +1,6 @@
 """The media checksum that the installer's media check compares: the sum that isomd5sum implants, made while bytes pass.
 
-The sum is an MD5 over the volume without its last sectors, with the field that holds the result read as spaces. It
+The sum is an MD5 over the volume without its last blocks, with the field that holds the result read as spaces. It
 stands in the volume descriptor's application-use field as text, with twenty sums of prefixes beside it, so that the
 check can stop early at a damaged place. Everything here gives the same bytes as `implantisomd5`.
 
@@ -10,12 +10,13 @@ This module reads and writes no file.
 import hashlib
 from collections.abc import Iterator
 
-SECTOR = 2048
-FIELD_OFFSET = 16 * SECTOR + 883
+from isobuilder.iso.units import BLOCK
+
+FIELD_OFFSET = 16 * BLOCK + 883
 FIELD_SIZE = 512
 
-_SKIPPED_SECTORS = 15
-_BLOCK = 16 * SECTOR
+_SKIPPED_BLOCKS = 15
+_READ_SIZE = 16 * BLOCK
 _FRAGMENTS = 20
 _DIGITS_PER_FRAGMENT = 3
 
@@ -24,13 +25,14 @@ class MediaSum:
     """The checksum of one volume, fed its bytes from the first to the last in pieces of any size.
 
     `volume_size` is the size that the volume descriptor states, in bytes: a multiple of 2048, and at least 1 MiB, so
-    that a fragment is longer than a block. The field at `FIELD_OFFSET` must hold spaces in what is fed.
+    that a fragment is longer than what the tool reads at a time. The field at `FIELD_OFFSET` must hold spaces in what
+    is fed.
     """
 
     def __init__(self, volume_size: int) -> None:
-        if volume_size % SECTOR or volume_size < 1 << 20:
+        if volume_size % BLOCK or volume_size < 1 << 20:
             raise ValueError(f"a volume of {volume_size} bytes")
-        self._left = volume_size - _SKIPPED_SECTORS * SECTOR
+        self._left = volume_size - _SKIPPED_BLOCKS * BLOCK
         self._marks = list(_fragment_ends(self._left))[::-1]
         self._fed = 0
         self._md5 = hashlib.md5(usedforsecurity=False)
@@ -56,7 +58,7 @@ class MediaSum:
     def field(self) -> bytes:
         """What belongs at `FIELD_OFFSET`: 512 bytes. The status says that no one has vouched for the medium."""
         text = (
-            f"ISO MD5SUM = {self.hexdigest()};SKIPSECTORS = {_SKIPPED_SECTORS};RHLISOSTATUS=0;"
+            f"ISO MD5SUM = {self.hexdigest()};SKIPSECTORS = {_SKIPPED_BLOCKS};RHLISOSTATUS=0;"
             f"FRAGMENT SUMS = {self._fragments};FRAGMENT COUNT = {_FRAGMENTS};"
             "THIS IS NOT THE SAME AS RUNNING MD5SUM ON THIS ISO!!"
         )
@@ -70,13 +72,13 @@ class MediaSum:
 def _fragment_ends(total: int) -> Iterator[int]:
     """Offsets at which a prefix is summed up.
 
-    The tool reads blocks of 32 KiB and takes a sum behind the first block that begins in a new fragment.
+    The tool reads 32 KiB at a time and takes a sum behind the first such piece that begins in a new fragment.
     """
     fragment = total // (_FRAGMENTS + 1)
     for number in range(1, total // fragment + 1):
-        start = -(-number * fragment // _BLOCK) * _BLOCK
+        start = -(-number * fragment // _READ_SIZE) * _READ_SIZE
         if start < total:
-            yield min(start + _BLOCK, total)
+            yield min(start + _READ_SIZE, total)
 
 
 def _fragment_digits(digest: bytes) -> str:

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from isobuilder.errors import MediumError
+from isobuilder.iso.units import BLOCK, SECTOR
 
-SECTOR = 512
 CODE_SIZE = 432
 ALIGNMENT = 1 << 20
 BACKUP_SIZE = 33 * SECTOR
 
-_BLOCKS = 4  # sectors of a disk in one of a CD
+_PER_BLOCK = BLOCK // SECTOR  # sectors
 _HEADS, _TRACK = 64, 32
 _ISO_START = 64
 _GPT_ENTRIES, _GPT_ENTRY_SIZE = 128, 128
@@ -72,7 +72,7 @@ def system_area(mbr: bytes, places: Places, identity: str) -> tuple[bytes, bytes
 
     Ids are derived from `identity`, so that the same tree has the same.
     """
-    sectors = places.blocks * _BLOCKS
+    sectors = places.blocks * _PER_BLOCK
     table = _gpt_entries(_partitions(places), identity)
     primary = _gpt_header(table, identity, sectors, here=1, other=sectors - 1, entries=2)
     backup = _gpt_header(table, identity, sectors, here=sectors - 1, other=1, entries=sectors - 33)
@@ -80,21 +80,21 @@ def system_area(mbr: bytes, places: Places, identity: str) -> tuple[bytes, bytes
 
 
 def _mbr(code: bytes, places: Places, identity: str) -> bytes:
-    sectors = places.blocks * _BLOCKS
+    sectors = places.blocks * _PER_BLOCK
     disk_id = _id(identity, "disk").bytes[:4]
-    head = code.ljust(CODE_SIZE, b"\0") + struct.pack("<Q4sH", places.bios * _BLOCKS, disk_id, 0)
+    head = code.ljust(CODE_SIZE, b"\0") + struct.pack("<Q4sH", places.bios * _PER_BLOCK, disk_id, 0)
     cylinder = min(sectors // (_HEADS * _TRACK), 1024) - 1
     end = bytes([_HEADS - 1, _TRACK | cylinder >> 2 & 0xC0, cylinder & 0xFF])
     whole = struct.pack("<B3sB3sII", 0x80, b"\0\1\0", 0, end, 0, min(sectors, 0xFFFFFFFF))
     beyond = b"\xfe\xff\xff"
-    efi = struct.pack("<B3sB3sII", 0, beyond, 0xEF, beyond, places.efi * _BLOCKS, places.efi_blocks * _BLOCKS)
+    efi = struct.pack("<B3sB3sII", 0, beyond, 0xEF, beyond, places.efi * _PER_BLOCK, places.efi_blocks * _PER_BLOCK)
     return head + whole + efi + bytes(32) + b"\x55\xaa"
 
 
 def _partitions(places: Places) -> Sequence[_Partition]:
-    start = places.efi * _BLOCKS
-    end = start + places.efi_blocks * _BLOCKS
-    last = (places.blocks * _BLOCKS - BACKUP_SIZE // SECTOR) // 8 * 8 - 1  # whole 4 KiB, as disks have them now
+    start = places.efi * _PER_BLOCK
+    end = start + places.efi_blocks * _PER_BLOCK
+    last = (places.blocks * _PER_BLOCK - BACKUP_SIZE // SECTOR) // 8 * 8 - 1  # whole 4 KiB, as disks have them now
     return (
         _Partition(_DATA_TYPE, "Medium", _ISO_START, start - 1),
         _Partition(_ESP_TYPE, "EFI boot", start, end - 1),

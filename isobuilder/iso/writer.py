@@ -1,7 +1,7 @@
 """A tree becomes an ISO image with a checksum file beside it: both complete, or neither.
 
-The layout is decided in `iso/layout.py` and the bytes pass through `iso/stream.py`; here is their order, and what is on
-the disk at each moment.
+The layout is decided in `layout.py` and the bytes pass through `stream.py`; here is their order, and what is on the
+disk at each moment.
 """
 
 import fcntl
@@ -18,9 +18,10 @@ from rich import filesize
 
 from isobuilder.errors import HostError, TrustError, UsageError
 from isobuilder.iso.bootimage import with_boot_info
-from isobuilder.iso.layout import BLOCK, Extent, Layout, lay_out
+from isobuilder.iso.layout import Extent, Layout, lay_out
 from isobuilder.iso.mediasum import FIELD_OFFSET, MediaSum
 from isobuilder.iso.stream import Advance, Stream, copy_cached, read_cached, sha256_of
+from isobuilder.iso.units import BLOCK
 from isobuilder.progress import Progress
 from isobuilder.tree import Cached, Tree
 

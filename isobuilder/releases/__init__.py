@@ -6,21 +6,20 @@ key of `Release`.
 
 import datetime as dt
 import re
-from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from isobuilder.definition import Definition, Repository, Title, Url
 from isobuilder.errors import DefinitionError
 from isobuilder.schema import Many, Matching, Table, did_you_mean, load_toml
 
-TreePath = Annotated[str, Matching(r"(?!/)(?!.*\.\./)[A-Za-z0-9._+/-]{1,200}", "a path inside the tree")]
+TreePath = Annotated[str, Matching(r"(?!/)(?!(?:.*/)?\.{1,2}(?:/|$))[A-Za-z0-9._+/-]{1,200}", "a path inside the tree")]
 Name = Annotated[
     str, Matching(r"[A-Za-z0-9][A-Za-z0-9._+() -]{0,60}", "a name of letters, digits and . _ + ( ) - and spaces")
 ]
-AbsolutePath = Annotated[str, Matching(r"/[A-Za-z0-9._+/-]{1,200}", "an absolute path")]
+AbsolutePath = Annotated[str, Matching(r"(?!.*/\.{1,2}(?:/|$))(?:/[A-Za-z0-9._+-]+){1,20}", "an absolute path")]
 PackageName = Annotated[str, Matching(r"[A-Za-z0-9][A-Za-z0-9._+-]*", "a package's name")]
 Argument = Annotated[str, Matching(r"[A-Za-z0-9._-]+(?:=[A-Za-z0-9._:/=,{}-]*)?", "one kernel argument")]
 
@@ -36,7 +35,7 @@ class KernelArguments(Table):
     """How the installer is told things. `{label}`: the volume id, escaped; `{path}`: a path from the medium's root."""
 
     stage2: Argument
-    kickstart: Argument
+    kickstart: Annotated[Argument, Matching(r".*\{path\}.*", "an argument with {path} in it")]
     rescue: Argument
     check: Argument
 
@@ -44,7 +43,8 @@ class KernelArguments(Table):
 class Boot(Table):
     """What boots: paths in the tree, which are the paths on the medium too.
 
-    `files` are the loaders' own; `mbr` the code for a USB stick's master boot record. `linux` and `initrd_command` are
+    `bios_image` is what El Torito starts on a BIOS (isolinux.bin), one of `files`, the loaders' own; `mbr` the code for
+    a USB stick's master boot record. `linux` and `initrd_command` are
     the commands of this release's UEFI GRUB. `local_loaders` are where an installed system of this release keeps its
     own loader on its EFI system partition, best first.
     """
@@ -52,13 +52,18 @@ class Boot(Table):
     kernel: TreePath
     initrd: TreePath
     stage2: TreePath
-    bios: Literal["isolinux"]
-    efi: Literal["grub"]
+    bios_image: TreePath
     files: Many[TreePath]
     mbr: PackagedFile
     linux: Literal["linux", "linuxefi"] = "linux"
     initrd_command: Literal["initrd", "initrdefi"] = "initrd"
-    local_loaders: Many[AbsolutePath]
+    local_loaders: Annotated[Many[AbsolutePath], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _bios_image_is_there(self) -> Self:
+        if self.bios_image not in self.files:
+            raise ValueError(f"bios-image: {self.bios_image!r} is not one of files")
+        return self
 
 
 class ArchFacts(Table):
@@ -105,20 +110,25 @@ def load_release(definition: Definition) -> Release:
     if wanted.endswith(".toml"):
         release = load_toml(definition.folder / wanted, Release, "release file")
     else:
-        shipped = resources.files(__name__)
-        known = {Path(entry.name).stem for entry in shipped.iterdir() if entry.name.endswith(".toml")}
+        known = {path.stem: path for path in Path(__file__).parent.glob("*.toml")}
         if wanted not in known:
             raise DefinitionError(
                 f"release: {wanted!r} is not a release{did_you_mean(wanted, known)}",
                 hint="A release file of your own is named by its path, which ends in .toml.",
             )
-        with resources.as_file(shipped / f"{wanted}.toml") as path:
-            release = load_toml(path, Release, "release file")
+        release = load_toml(known[wanted], Release, "release file")
     if definition.arch not in release.arch:
         raise DefinitionError(
             f"arch: {release.title} has no {definition.arch}{did_you_mean(definition.arch, release.arch)}"
         )
     return release
+
+
+def end_of_life_warning(release: Release, today: dt.date) -> str | None:
+    """What to tell who uses a release that gets no updates any more."""
+    if release.end_of_life is None or today <= release.end_of_life:
+        return None
+    return f"{release.title} has had no updates since {release.end_of_life}"
 
 
 def repositories(definition: Definition, release: Release) -> tuple[Repository, ...]:

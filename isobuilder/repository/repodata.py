@@ -6,12 +6,15 @@ own writer, for another place and a fixed time. A test compares the result with 
 
 import gzip
 import os
+import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from isobuilder.errors import MediumError, TrustError
+from isobuilder.hosterrors import host_errors, scratch_errors
 from isobuilder.lock import Package
 from isobuilder.repository import rpmmd
 
@@ -30,7 +33,7 @@ def write_repodata(
     times are `epoch`, except those that packages were built at. What upstream's other leaves out is left out.
 
     Raises TrustError when the metadata does not have a package as it was locked, MediumError when two packages would
-    lie at one path, HostError without createrepo_c.
+    lie at one path, HostError without createrepo_c or where files cannot be read or written.
     """
     _check_paths(packages)
     entries: list[Any] = []
@@ -40,12 +43,14 @@ def write_repodata(
         if wanted:
             entries += _entries(repository, wanted, files, epoch)
         if "modules" in files:
-            modules.append(rpmmd.unpack(files["modules"].read_bytes(), "modules", f"repository {repository}"))
+            with host_errors(files["modules"]):
+                packed = files["modules"].read_bytes()
+            modules.append(rpmmd.unpack(packed, "modules", f"repository {repository}"))
     if strangers := {package.repository for package in packages} - metadata.keys():
         raise MediumError(f"no metadata of these repositories is at hand: {', '.join(sorted(strangers))}")
     entries.sort(key=lambda entry: (entry.nevra(), entry.pkgId))
-    with tempfile.TemporaryDirectory() as folder:
-        return _Writer(Path(folder), epoch).write(entries, comps, modules)
+    with _scratch_folder() as folder:
+        return _Writer(folder, epoch).write(entries, comps, modules)
 
 
 def _check_paths(packages: Sequence[Package]) -> None:
@@ -98,8 +103,22 @@ def _place(entry: Any, package: Package, epoch: int) -> None:
     entry.time_file = epoch
 
 
+@contextmanager
+def _scratch_folder() -> Iterator[Path]:
+    """A folder for files under way. What cannot be written there is the host's trouble, whoever writes it."""
+    with scratch_errors(), tempfile.TemporaryDirectory() as folder:
+        try:
+            yield Path(folder)
+        except rpmmd.createrepo_c().CreaterepoCError as error:
+            raise OSError(str(error)) from error
+
+
 class _Writer:
-    """Writes repodata files into a folder and gives their bytes back. Every installer since CentOS 6 reads gzip."""
+    """Writes repodata files into a folder and gives their bytes back.
+
+    Every installer since CentOS 6 reads gzip. Python's zlib packs all of it, the one that the lock names: createrepo_c
+    brings or finds another, and two of them seldom pack to the same bytes.
+    """
 
     def __init__(self, folder: Path, epoch: int) -> None:
         self._module = rpmmd.createrepo_c()
@@ -118,26 +137,27 @@ class _Writer:
             self._packages(kind, writer, entries)
         if comps is not None:
             # CentOS publishes both, and each has its readers.
-            self._record("group", "comps.xml", comps)
-            self._record("group_gz", "comps.xml.gz", gzip.compress(comps, mtime=0))
+            plain = self._folder / "comps.xml"
+            plain.write_bytes(comps)
+            packed = _packed(plain)
+            self._add("group", plain)
+            self._add("group_gz", packed)
         if modules:
-            self._record("modules", "modules.yaml.gz", gzip.compress(_joined(modules), mtime=0))
+            plain = self._folder / "modules.yaml"
+            plain.write_bytes(_joined(modules))
+            self._add("modules", _packed(plain))
         self._repomd.set_revision(str(self._epoch))
         return {"repodata/repomd.xml": self._repomd.xml_dump().encode(), **self._files}
 
     def _packages(self, kind: str, writer: Any, entries: Sequence[Any]) -> None:
-        path = self._folder / f"{kind}.xml.gz"
-        document = writer(os.fspath(path), self._module.GZ_COMPRESSION)
+        plain = self._folder / f"{kind}.xml"
+        document = writer(os.fspath(plain), self._module.NO_COMPRESSION)
         document.set_num_of_pkgs(len(entries))
         for entry in entries:
             document.add_pkg(entry)
         document.close()
-        self._add(kind, path)
-
-    def _record(self, kind: str, name: str, data: bytes) -> None:
-        path = self._folder / name
-        path.write_bytes(data)
-        self._add(kind, path)
+        self._add(kind, _packed(plain))
+        plain.unlink()
 
     def _add(self, kind: str, path: Path) -> None:
         record = self._module.RepomdRecord(kind, os.fspath(path))
@@ -146,6 +166,16 @@ class _Writer:
         record.timestamp = self._epoch
         self._repomd.set_record(record)
         self._files[record.location_href] = Path(record.location_real).read_bytes()
+
+
+def _packed(plain: Path) -> Path:
+    """The file `plain`, packed beside it."""
+    path = plain.with_name(f"{plain.name}.gz")
+    with plain.open("rb") as source, path.open("wb") as file:
+        # A name would go into the file, and so would the time.
+        with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=file, mtime=0) as packed:
+            shutil.copyfileobj(source, packed)
+    return path
 
 
 def _joined(modules: Sequence[bytes]) -> bytes:

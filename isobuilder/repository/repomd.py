@@ -44,7 +44,6 @@ class Record:
 class Repomd:
     """repomd.xml: `records` by kind, those that isobuilder reads; `timestamp` the newest, in seconds since 1970."""
 
-    revision: str
     timestamp: int
     records: Mapping[str, Record]
 
@@ -79,7 +78,6 @@ def parse_repomd(data: bytes, *, where: str) -> Repomd:
     if missing := [kind for kind in _REQUIRED if kind not in chosen]:
         raise TrustError(f"{where}: the repository publishes no {' and no '.join(missing)}")
     return Repomd(
-        revision=_text(root, "revision"),
         timestamp=max(_timestamp(_text(element, "timestamp") or "0", where) for element in chosen.values()),
         records={kind: _record(kind, element, where) for kind, element in chosen.items()},
     )

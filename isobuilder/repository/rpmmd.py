@@ -4,14 +4,9 @@ All of it is input from strangers, even where its checksum is right: a repositor
 metadata comes through here; what the files mean is not known here.
 """
 
-import bz2
-import functools
-import gzip
 import io
-import lzma
 import re
 import tempfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,18 +16,17 @@ from urllib.parse import quote, unquote
 from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
-import zstandard
-
+from isobuilder.decompress import DecompressionError, decompressed, format_of
 from isobuilder.errors import HostError, TrustError
+from isobuilder.hosterrors import host_errors, scratch_errors
 
 # Bytes after decompression. All of BaseOS and AppStream of a Stream has 52 MB of primary and 2 GB of filelists.
 LIMITS = MappingProxyType(
     {"primary": 1 << 30, "filelists": 8 << 30, "other": 4 << 30, "group": 64 << 20, "modules": 64 << 20}
 )
-_CHUNK = 1 << 20
-# A decompressor's window is its memory: `xz -9` needs 65 MiB. zstd's own limit is this one.
-_WINDOW = 128 << 20
 _PROLOG = 64 << 10
+# Of what is parsed here, comps goes deepest: four elements within each other.
+_MAX_DEPTH = 32
 
 
 def chunks(source: BinaryIO, kind: str, where: str) -> Iterator[bytes]:
@@ -40,16 +34,18 @@ def chunks(source: BinaryIO, kind: str, where: str) -> Iterator[bytes]:
 
     Raises TrustError when there are more of them than its `kind` can have, or when the file is damaged.
     """
+    head = source.read(6)
+    source.seek(0)
     total = 0
     try:
-        for chunk in _decompressed(source):
+        for chunk in decompressed(source, format_of(head)):
             total += len(chunk)
             if total > LIMITS[kind]:
                 raise TrustError(
                     f"{where}: {kind} unpacks to more than {LIMITS[kind]:,} bytes; no repository is that large"
                 )
             yield chunk
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
+    except DecompressionError as error:
         raise TrustError(f"{where}: the compressed {kind} is damaged: {error}") from error
 
 
@@ -59,24 +55,23 @@ def unpack(data: bytes, kind: str, where: str) -> bytes:
 
 
 def check_xml(path: Path, kind: str) -> None:
-    """Read all of an XML file once, so that a C library may read it again: bounded, and no entities declared in it."""
-    with path.open("rb") as source:
-        pieces = chunks(source, kind, path.name)
-        check_prolog(next(pieces, b""), path.name)
-        for _ in pieces:
-            pass
+    """Read all of an XML file once, so that a C library may read it again: bounded, and no entities declared in it.
+
+    Raises TrustError, or HostError when the file cannot be read.
+    """
+    for _ in _checked(path, kind):
+        pass
 
 
 @contextmanager
 def unpacked_xml(path: Path, kind: str) -> Iterator[BinaryIO]:
-    """The plain XML of `path` as a temporary file without a name, checked as by check_xml."""
-    with path.open("rb") as source, tempfile.TemporaryFile() as plain:
-        pieces = chunks(source, kind, path.name)
-        head = next(pieces, b"")
-        check_prolog(head, path.name)
-        plain.write(head)
-        plain.writelines(pieces)
-        plain.seek(0)
+    """The plain XML of `path` as a temporary file without a name, checked and refused as by check_xml."""
+    with scratch_errors():
+        plain = tempfile.TemporaryFile()
+    with plain:
+        with scratch_errors():
+            plain.writelines(_checked(path, kind))
+            plain.seek(0)
         yield plain
 
 
@@ -106,12 +101,18 @@ def check_prolog(head: bytes, where: str) -> None:
 
 
 def parse_xml(data: bytes, where: str) -> ET.Element:
-    """The root of a small XML document. Raises TrustError when it is not well-formed or declares entities."""
+    """The root of a small XML document.
+
+    Raises TrustError when it is not well-formed, declares entities, or has elements within each other beyond reason.
+    """
     check_prolog(data, where)
+    parser = ET.XMLParser(target=_FlatTree(where))  # noqa: S314 - check_prolog refused what could be amplified
     try:
-        return ET.fromstring(data)  # noqa: S314 - check_prolog refused what could be amplified
+        parser.feed(data)
+        root: ET.Element = parser.close()
     except ET.ParseError as error:
         raise TrustError(f"{where}: not well-formed XML: {error}") from error
+    return root
 
 
 def location(href: str, where: str) -> str:
@@ -144,26 +145,32 @@ def createrepo_c() -> Any:
     return module
 
 
-def _decompressed(source: BinaryIO) -> Iterator[bytes]:
-    magic = source.read(6)
-    source.seek(0)
-    if magic.startswith(b"\xfd7zXZ\x00"):
-        return _unxz(source)
-    reader: Any = source
-    if magic.startswith(b"\x1f\x8b"):
-        reader = gzip.GzipFile(fileobj=source)
-    elif magic.startswith(b"BZh"):
-        reader = bz2.BZ2File(source)
-    elif magic.startswith(b"\x28\xb5\x2f\xfd"):
-        reader = zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True)
-    return iter(functools.partial(reader.read, _CHUNK), b"")
+class _FlatTree(ET.TreeBuilder):
+    """Elements within each other, but not for ever: what walks through a tree does so by recursion."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self._where = where
+        self._depth = 0
+
+    def start(self, tag: str, attrs: dict[str, str], /) -> ET.Element:
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise TrustError(f"{self._where}: the XML has more than {_MAX_DEPTH} elements within each other")
+        return super().start(tag, attrs)
+
+    def end(self, tag: str, /) -> ET.Element:
+        self._depth -= 1
+        return super().end(tag)
 
 
-def _unxz(source: BinaryIO) -> Iterator[bytes]:
-    """One xz stream; lzma's own file class knows no limit on memory."""
-    decoder = lzma.LZMADecompressor(memlimit=_WINDOW)
-    while not decoder.eof:
-        data = source.read(_CHUNK) if decoder.needs_input else b""
-        if decoder.needs_input and not data:
-            raise EOFError("it ends too soon")
-        yield decoder.decompress(data, _CHUNK)
+def _checked(path: Path, kind: str) -> Iterator[bytes]:
+    """The plain bytes of an XML file that declares nothing."""
+    with host_errors(path), path.open("rb") as source:
+        pieces = chunks(source, kind, path.name)
+        head = b""
+        while len(head) < _PROLOG and (piece := next(pieces, b"")):
+            head += piece
+        check_prolog(head, path.name)
+        yield head
+        yield from pieces

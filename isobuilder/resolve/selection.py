@@ -1,6 +1,6 @@
 """What a role asks for: the words and groups of its kickstart, looked up in repositories and comps.
 
-How it fits together is libsolv's business, in resolve.py. The rules here are those of the installer's dnf.
+How it fits together is libsolv's business, in solve.py. The rules here are those of the installer's dnf.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -147,7 +147,7 @@ class _Selector:
                 reason = f"group {group.id}" + (f", beside {member.requires}" if member.requires else "")
                 yield Ask(name, reason, where, left, member.requires)
         if missing:
-            self.notes.append(f"group {group.id}: no repository has its members {', '.join(missing)}")
+            self.notes.append(f"comps lists in group {group.id} what no repository has: {', '.join(missing)}")
 
     def _without_excluded(self, candidates: Iterable[Any]) -> tuple[Any, ...]:
         return tuple(candidate for candidate in candidates if candidate.id not in self.excluded_by)
@@ -155,6 +155,4 @@ class _Selector:
     def _unknown(self, word: str) -> str:
         if word.startswith("/"):
             return f"no package has the file {word}"
-        near = did_you_mean(word, self.pool.names())
-        # A list of every package there is would be no help.
-        return f"no package is called {word!r}{near if near.startswith('; did') else ''}"
+        return f"no package is called {word!r}{did_you_mean(word, self.pool.names())}"

@@ -29,9 +29,13 @@ _WEAK_RELATIONS = MappingProxyType(
 
 @dataclass(frozen=True)
 class Resolution:
-    """The packages of a medium, sorted by NEVRA, and notes that a user should read."""
+    """The packages of a medium, sorted by NEVRA, and notes that a user should read.
+
+    `extra` are those that boot code is taken out of, by the name that they were asked for.
+    """
 
     packages: tuple[Package, ...]
+    extra: Mapping[str, Package]
     notes: tuple[str, ...]
 
 
@@ -81,7 +85,7 @@ def resolve(
         problems,
         hint="Leave out what conflicts, with -NAME in %packages, or add the repository that has what is missing.",
     )
-    packages = [_package(pool, number, reasons) for number, reasons in chosen.items()]
+    packages = {number: _package(pool, number, reasons) for number, reasons in chosen.items()}
     notes = dict.fromkeys(
         [
             *(
@@ -92,7 +96,11 @@ def resolve(
             *(note for selection in selections for note in selection.notes),
         ]
     )
-    return Resolution(tuple(sorted(packages, key=lambda package: (package.nevra, package.repository))), tuple(notes))
+    return Resolution(
+        tuple(sorted(packages.values(), key=lambda package: (package.nevra, package.repository))),
+        {name: packages[found.id] for name, found in extras.items() if found},
+        tuple(notes),
+    )
 
 
 def _refuse(message: str, mistakes: Sequence[str], *, hint: str) -> None:

@@ -3,27 +3,21 @@
 It checks no signature: the package has been verified before anybody asks for what is in it.
 """
 
-import bz2
-import gzip
-import lzma
 import stat
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO, Final
+from typing import Final
 
-import zstandard
-
-from isobuilder.errors import HostError, MediumError, TrustError
+from isobuilder.decompress import FORMATS, DecompressionError, decompressed
+from isobuilder.errors import MediumError, TrustError
+from isobuilder.hosterrors import host_errors
 from isobuilder.trust.rpmheader import PAYLOAD_COMPRESSOR, read_head
 
 # Members are read past, not kept; no package that boot code is taken from unpacks to more.
 _MAX_UNPACKED: Final = 1 << 30
 _MAX_NAME: Final = 4096
-# zstd -19, which Fedora and CentOS use, needs 8 MiB.
-_MAX_ZSTD_WINDOW: Final = 128 << 20
 _CHUNK: Final = 1 << 20
 
 _MAGIC: Final = {b"070701", b"070702"}
@@ -39,10 +33,11 @@ class _Entry:
 
 
 class _Archive:
-    """A newc cpio archive, read forward only; a bound on all that comes out of the decompressor."""
+    """A newc cpio archive that comes in pieces, read forward only; a bound on all that is read."""
 
-    def __init__(self, stream: IO[bytes], limit: int) -> None:
-        self._stream = stream
+    def __init__(self, pieces: Iterator[bytes], limit: int) -> None:
+        self._pieces = pieces
+        self._piece = memoryview(b"")
         self._limit = limit
         self._at = 0
 
@@ -63,14 +58,16 @@ class _Archive:
             yield _Entry(name, mode, links, size)
 
     def read(self, count: int) -> bytes:
+        if self._at + count > self._limit:
+            raise TrustError(f"the payload unpacks to more than {self._limit} bytes")
+        self._at += count
         parts = []
         while count:
-            part = self._stream.read(min(count, _CHUNK))
+            if not self._piece:
+                self._piece = memoryview(next(self._pieces, b""))
+            part, self._piece = self._piece[:count], self._piece[count:]
             if not part:
                 raise TrustError("the payload is cut short")
-            self._at += len(part)
-            if self._at > self._limit:
-                raise TrustError(f"the payload unpacks to more than {self._limit} bytes")
             count -= len(part)
             parts.append(part)
         return b"".join(parts)
@@ -116,51 +113,14 @@ def read_member(path: Path, member: str, *, limit: int, unpacked_limit: int = _M
 @contextmanager
 def _payload(path: Path, limit: int) -> Iterator[_Archive]:
     try:
-        with path.open("rb") as file:
+        with host_errors(path), path.open("rb") as file:
             head = read_head(file)
-            decompressor = _decompressor(head.header.text(PAYLOAD_COMPRESSOR) or "none")
+            name = head.header.text(PAYLOAD_COMPRESSOR) or "none"
+            if name not in FORMATS:
+                raise TrustError(f"the payload is compressed with {name!r}, which is not known")
             file.seek(head.payload_at)
-            with decompressor(file) as stream:
-                yield _Archive(stream, limit)
-    except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error, zstandard.ZstdError) as error:
+            yield _Archive(decompressed(file, name), limit)
+    except DecompressionError as error:
         raise TrustError(f"{path}: the payload does not unpack: {error}") from error
     except TrustError as error:
         raise TrustError(f"{path}: {error.message}", details=error.details, hint=error.hint) from error
-    except OSError as error:
-        # bz2 has no error of its own: what it dislikes is an OSError without a number.
-        if error.errno is None:
-            raise TrustError(f"{path}: the payload does not unpack: {error}") from error
-        raise HostError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def _decompressor(name: str) -> Callable[[BinaryIO], IO[bytes]]:
-    if name not in _DECOMPRESSORS:
-        raise TrustError(f"the payload is compressed with {name!r}, which is not known")
-    return _DECOMPRESSORS[name]
-
-
-def _gzip(file: BinaryIO) -> IO[bytes]:
-    return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]
-
-
-def _bzip2(file: BinaryIO) -> IO[bytes]:
-    return bz2.BZ2File(file)
-
-
-def _lzma(file: BinaryIO) -> IO[bytes]:
-    return lzma.LZMAFile(file)
-
-
-def _zstd(file: BinaryIO) -> IO[bytes]:
-    return zstandard.ZstdDecompressor(max_window_size=_MAX_ZSTD_WINDOW).stream_reader(file, read_across_frames=True)
-
-
-# By the words of rpm's header; rpmbuild leaves the word out when it compresses nothing (payload w.ufdio).
-_DECOMPRESSORS: Final[Mapping[str, Callable[[BinaryIO], IO[bytes]]]] = {
-    "none": lambda file: file,
-    "gzip": _gzip,
-    "bzip2": _bzip2,
-    "lzma": _lzma,
-    "xz": _lzma,
-    "zstd": _zstd,
-}

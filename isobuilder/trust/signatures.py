@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, Self
 
-from isobuilder.errors import HostError, TrustError
+from isobuilder.errors import TrustError
+from isobuilder.hosterrors import host_errors
 from isobuilder.trust.certificates import SigningKey, read_key_file
 from isobuilder.trust.openpgp import (
     SIGNATURE,
@@ -52,14 +53,16 @@ _PAYLOAD_HASHES: Final = {8: "sha256", 9: "sha384", 10: "sha512"}
 
 
 class Keyring:
-    """Pinned keys. `allow_sha1` accepts data signed over SHA-1, which some packages of CentOS 6 and older need."""
+    """Pinned keys. What is signed over SHA-1 is refused, always: two files can be made that share such a signature.
 
-    def __init__(self, keys: Iterable[SigningKey], *, allow_sha1: bool = False) -> None:
+    Packages of CentOS 6.0 and of CentOS 7 were seen signed over SHA-256, those of 6.3 to 6.10 over SHA-1.
+    """
+
+    def __init__(self, keys: Iterable[SigningKey]) -> None:
         self._keys = tuple(keys)
-        self._allow_sha1 = allow_sha1
 
     @classmethod
-    def from_files(cls, files: Iterable[tuple[bytes, Sequence[str]]], *, allow_sha1: bool = False) -> Self:
+    def from_files(cls, files: Iterable[tuple[bytes, Sequence[str]]]) -> Self:
         """The keys of `files`: each the bytes of a key file, and the fingerprints (upper-case hex) pinned for it.
 
         Only primary keys with a pinned fingerprint are kept, with the subkeys that they vouch for. Raises TrustError
@@ -87,7 +90,7 @@ class Keyring:
                 details=findings,
                 hint="Compare the fingerprint with what the project itself publishes, by another way than this mirror.",
             )
-        return cls(keys, allow_sha1=allow_sha1)
+        return cls(keys)
 
     def verify(self, data: bytes, signature: bytes) -> str:
         """Check a detached signature of `data`, armored or binary; the signer's primary fingerprint.
@@ -115,8 +118,8 @@ class Keyring:
     def _signer(self, signature: Signature, content: Callable[[], Iterable[bytes]]) -> SigningKey:
         if signature.kind != _BINARY:
             raise TrustError(f"a signature of type {signature.kind:#04x}, which does not sign a file as it is")
-        if signature.hash_name == "sha1" and not self._allow_sha1:
-            raise TrustError(f"a signature by {signature.issuer} over SHA-1, which this release does not need")
+        if signature.hash_name == "sha1":
+            raise TrustError(f"a signature by {signature.issuer} over SHA-1, which proves nothing any more")
         if signature.expires:
             raise TrustError(f"a signature by {signature.issuer} that is meant to expire")
         keys = [key for key in self._keys if key.key.key_id == signature.issuer]
@@ -165,10 +168,8 @@ def _opened(path: Path, nevra: str | None) -> Iterator[tuple[BinaryIO, PackageHe
     """The package and its head; findings made meanwhile get the package's name."""
     name = f"{nevra} ({path})" if nevra else str(path)
     try:
-        with path.open("rb") as file:
+        with host_errors(name), path.open("rb") as file:
             yield file, read_head(file)
-    except OSError as error:
-        raise HostError(f"{name}: cannot be read: {error.strerror}") from error
     except TrustError as error:
         raise TrustError(
             f"{name}: {error.message}",

@@ -59,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _demo(folder: Path, base_url: str, mirror: Path) -> int:
     definition = write_demo(folder, base_url, mirror)
+    # The demo takes what the mirror has now: a lock of an earlier mirror, or of one at another port, is of no use.
+    for lock in folder.glob("*.lock"):
+        lock.unlink()
     build = [sys.executable, "-m", "isobuilder", "build", str(definition), "--output-dir", str(folder), "--force"]
     code = subprocess.run(build, check=False).returncode
     if code == 0:

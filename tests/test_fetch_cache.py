@@ -30,6 +30,21 @@ def test_bytes_are_kept_under_their_sha256(cache: Cache) -> None:
     assert sorted(cache.root.rglob("*.part*")) == []
 
 
+def test_a_file_is_checked_before_it_is_used_again(cache: Cache) -> None:
+    sha256 = hashlib.sha256(b"abc").hexdigest()
+    path = cache.add(b"abc")
+    assert cache.check(sha256) == path
+    path.write_bytes(b"abd")
+    with pytest.raises(TrustError, match=f"{path}: the file in the cache is not what it was") as damaged:
+        cache.check(sha256)
+    assert "Remove it" in damaged.value.hint
+    path.unlink()
+    with pytest.raises(HostError, match=f"{path}: No such file"):
+        cache.check(sha256)
+    with pytest.raises(TrustError, match="is not a sha256"):
+        cache.check("../../etc/passwd")
+
+
 def test_a_part_that_is_moved_before_we_lock_it_is_left_alone(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     sha256 = hashlib.sha256(b"theirs").hexdigest()
     flock = fcntl.flock

@@ -50,6 +50,8 @@ class Interrupting:
     def note(self, line: str) -> None:
         raise AssertionError(line)
 
+    warning = note
+
 
 @pytest.mark.parametrize("moment", ["Writing", "Summing"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("a bug")])

@@ -14,7 +14,7 @@ from pycdlib.dr import DirectoryRecord
 
 from isobuilder.errors import MediumError
 from isobuilder.iso.layout import CLOCKED_MODULES, lay_out
-from isobuilder.tree import BootRecords, Cached, Inline, Tree
+from isobuilder.tree import BootRecords, Inline, Tree
 from tests.isotree import sample_tree, with_files
 
 
@@ -97,9 +97,7 @@ def test_behind_the_last_file_there_is_padding_that_the_media_check_may_leave_ou
 
 
 def test_the_order_of_the_tree_does_not_matter(tree: Tree) -> None:
-    turned = dataclasses.replace(
-        tree, files=dict(reversed(list(tree.files.items()))), links=dict(reversed(list(tree.links.items())))
-    )
+    turned = dataclasses.replace(tree, files=dict(reversed(list(tree.files.items()))))
     assert lay_out(turned) == lay_out(tree)
 
 
@@ -134,21 +132,3 @@ def test_an_empty_boot_file_is_refused(tree: Tree, path: str) -> None:
 def test_boot_code_that_is_too_long_is_refused(tree: Tree) -> None:
     with pytest.raises(MediumError, match="432"):
         lay_out(dataclasses.replace(tree, boot=dataclasses.replace(tree.boot, mbr=bytes(512))))
-
-
-def test_a_link_that_leads_nowhere_is_refused(tree: Tree) -> None:
-    with pytest.raises(MediumError) as caught:
-        lay_out(dataclasses.replace(tree, links={"here": "nowhere"}))
-    assert caught.value.details == ("here to nowhere",)
-
-
-@pytest.mark.parametrize("link", ["empty", "isolinux/boot.cat", "Packages"])
-def test_a_link_over_something_else_is_refused(tree: Tree, link: str) -> None:
-    with pytest.raises(MediumError, match="cannot hold"):
-        lay_out(dataclasses.replace(tree, links={link: "one-block"}))
-
-
-def test_a_second_name_for_more_than_a_directory_record_can_say_is_refused(tree: Tree, tmp_path: Path) -> None:
-    large = Cached(tmp_path / "large", "0" * 64, 1 << 32)
-    with pytest.raises(MediumError, match="4 GiB"):
-        lay_out(with_files(tree, {"isolinux/vmlinuz": large}))

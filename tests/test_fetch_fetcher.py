@@ -84,8 +84,9 @@ def slept() -> Slept:
 
 
 @pytest.fixture
-def fetcher(cache: Cache, told: Told, slept: Slept) -> Fetcher:
-    return Fetcher(cache, progress=told, sleep=slept)
+def fetcher(cache: Cache, told: Told, slept: Slept) -> Iterator[Fetcher]:
+    with Fetcher(cache, progress=told, sleep=slept) as fetcher:
+        yield fetcher
 
 
 def named(mirror: Mirror, path: str, body: bytes = BODY) -> File:

@@ -9,7 +9,6 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
-import certifi
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -48,8 +47,9 @@ def slept() -> Slept:
 
 
 @pytest.fixture
-def fetcher(cache: Cache, slept: Slept) -> Fetcher:
-    return Fetcher(cache, progress=Silent(), sleep=slept)
+def fetcher(cache: Cache, slept: Slept) -> Iterator[Fetcher]:
+    with Fetcher(cache, progress=Silent(), sleep=slept) as fetcher:
+        yield fetcher
 
 
 def test_small_files_are_read(mirror: Mirror, fetcher: Fetcher, slept: Slept) -> None:
@@ -154,34 +154,44 @@ def secure(certificate: Path) -> Iterator[Mirror]:
 
 
 def test_a_private_authority_is_honoured(
-    secure: Mirror, cache: Cache, slept: Slept, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    secure: Mirror, fetcher: Fetcher, slept: Slept, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secure.files["/a"] = b"secure"
-
-    def read(*, verify: str | bool) -> bytes:
-        return Fetcher(cache, progress=Silent(), sleep=slept, verify=verify).read(secure.url + "/a", limit=9)
-
     with pytest.raises(FetchError, match="not trusted") as caught:
-        read(verify=True)
+        fetcher.read(secure.url + "/a", limit=9)
     assert "REQUESTS_CA_BUNDLE" in caught.value.hint
     assert slept.pauses == []
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", os.fspath(certificate))
-    assert read(verify=True) == b"secure"
-    # One that is given outright wins over the environment.
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
-    assert read(verify=os.fspath(certificate)) == b"secure"
+    assert fetcher.read(secure.url + "/a", limit=9) == b"secure"
+
+
+def test_a_bundle_that_is_not_there(secure: Mirror, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent.pem")
     with pytest.raises(HostError, match="nonexistent"):
-        read(verify=True)
+        fetcher.read(secure.url + "/a", limit=9)
 
 
-def test_https_is_not_left(secure: Mirror, mirror: Mirror, cache: Cache, certificate: Path) -> None:
+def test_https_is_not_left(
+    secure: Mirror, mirror: Mirror, fetcher: Fetcher, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mirror.files["/a"] = b"anybody's"
     secure.faults["/a"].append(Fault(status=302, headers={"Location": mirror.url + "/a"}))
-    fetcher = Fetcher(cache, progress=Silent(), verify=os.fspath(certificate))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", os.fspath(certificate))
     with pytest.raises(FetchError, match="not as safe"):
         fetcher.read(secure.url + "/a", limit=99)
     assert mirror.requests == []
+
+
+def test_small_files_come_over_one_connection_which_ends_with_the_fetcher(mirror: Mirror, cache: Cache) -> None:
+    mirror.files |= {"/a": b"abc", "/b": b"", "/c": bytes(100_000)}
+    with Fetcher(cache, progress=Silent()) as fetcher:
+        assert fetcher.read(mirror.url + "/a", limit=9) == b"abc"
+        assert fetcher.read_optional(mirror.url + "/b", limit=9) == b""
+        assert fetcher.size(mirror.url + "/c") == 100_000
+        assert len(fetcher.read(mirror.url + "/c", limit=100_000)) == 100_000
+        assert mirror.came.qsize() == 1
+        assert mirror.left.empty()
+    mirror.left.get(timeout=5)
 
 
 def test_a_proxy_of_the_environment_is_used(mirror: Mirror, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch) -> None:

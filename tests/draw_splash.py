@@ -1,4 +1,4 @@
-"""Draws splash.png, the picture behind isolinux's menu: `python menus/splash.py menus/splash.png`.
+"""Draws splash.png, the picture behind isolinux's menu: `python -m tests.draw_splash menus/splash.png`.
 
 Not run by a build: the picture ships as it is, since two versions of zlib may pack the same picture differently.
 """

@@ -3,7 +3,8 @@
 The media here are small: isolinux and our menu, no kernel. Boots of a whole medium are in test_boot.
 """
 
-import subprocess
+import re
+import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -11,26 +12,13 @@ import pytest
 
 from isobuilder.boot.check import Verdict, boot_check
 from isobuilder.boot.menu import parse_grub, parse_isolinux, read_menu
-from isobuilder.errors import MediumError, UsageError
-from isobuilder.iso.reader import read_file
+from isobuilder.boot.vm import VirtualMachine
+from isobuilder.errors import BootError, HostError, MediumError, UsageError
 from isobuilder.progress import Silent
+from tests.test_iso_reader import make_iso
 from tests.test_menus import menus
 
 SYSLINUX = Path("/usr/lib/syslinux/modules/bios")
-
-
-def make_iso(folder: Path, files: dict[str, bytes]) -> Path:
-    """An ISO of xorriso's with these files, started by isolinux when it is among them."""
-    tree, iso = folder / "tree", folder / "medium.iso"
-    for name, data in files.items():
-        (tree / name).parent.mkdir(parents=True, exist_ok=True)
-        (tree / name).write_bytes(data)
-    boot = ["-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat", "-no-emul-boot"]
-    boot += ["-boot-load-size", "4", "-boot-info-table"]
-    command = ["xorriso", "-as", "mkisofs", "-quiet", "-R", "-V", "SMALL"]
-    command += boot if "isolinux/isolinux.bin" in files else []
-    subprocess.run([*command, "-o", iso, tree], check=True, capture_output=True)
-    return iso
 
 
 def small_medium(folder: Path, *, console: str | None = "ttyS0,115200") -> Path:
@@ -65,7 +53,7 @@ def check(
         timeout=timeout,
         output=output,
         progress=Silent(),
-        choose_accelerator=lambda: "tcg",
+        choose_accelerator=lambda _progress: "tcg",
     )
 
 
@@ -75,9 +63,12 @@ def test_the_local_entry_starts_the_disk(medium: Path, tmp_path: Path) -> None:
     assert not verdict.missing
     assert "the local disk has started" in verdict.seen[-1]
     assert verdict.accelerator == "tcg"
-    for picture in (verdict.menu_picture, verdict.screen_picture):
-        assert picture
+    names = ["local-bios-cdrom-menu.png", "local-bios-cdrom-screen.png"]
+    for picture, name in zip((verdict.menu_picture, verdict.screen_picture), names, strict=True):
+        assert picture == tmp_path / "out" / name
         assert picture.read_bytes().startswith(b"\x89PNG")
+    assert verdict.console_log == tmp_path / "out" / "local-bios-cdrom-console.log"
+    assert any(f"the menu is in {verdict.menu_picture}" in line for line in verdict.seen)
     assert b"isobuilder: the local disk has started" in verdict.console_log.read_bytes()
 
 
@@ -91,14 +82,42 @@ def test_a_boot_that_gets_lost_fails_at_once_with_the_consoles_words(medium: Pat
     assert verdict.seconds < 60
 
 
-def test_a_boot_that_hangs_fails_in_time(tmp_path: Path) -> None:
+def test_a_boot_that_hangs_fails_in_time_and_shows_no_menu_of_an_earlier_one(tmp_path: Path) -> None:
     bios, _ = menus(install={"console": "ttyS0,115200"})
     # Nothing on it boots.
     iso = make_iso(tmp_path, {"isolinux/isolinux.cfg": bios.encode()})
-    verdict = check(iso, "minimal", tmp_path / "out", timeout=3)
+    out = tmp_path / "out"
+    out.mkdir()
+    ours = [f"minimal-bios-cdrom-{part}" for part in ("menu.png", "screen.png", "console.log")]
+    others = ["minimal-uefi-cdrom-menu.png", "menu.png"]
+    for name in [*ours, *others]:
+        (out / name).write_text("earlier")
+    verdict = check(iso, "minimal", out, timeout=3)
     assert not verdict.passed
     assert verdict.missing == ("the menu: not seen within 3 s",)
-    assert not verdict.menu_picture.exists()
+    assert verdict.menu_picture is None
+    assert {path.name for path in out.iterdir()} == {*ours[1:], *others}
+    assert {name for name in others if (out / name).read_text() != "earlier"} == set()
+    assert "earlier" not in verdict.console_log.read_text(encoding="utf-8", errors="replace")
+
+
+def test_a_machine_that_does_not_show_its_screen_is_told(
+    medium: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(_self: VirtualMachine, _path: Path) -> None:
+        raise BootError("the machine does not answer screendump")
+
+    monkeypatch.setattr(VirtualMachine, "screenshot", silent)
+    verdict = check(medium, "local", tmp_path / "out")
+    assert verdict.missing == ("the machine does not answer screendump",)
+    assert verdict.menu_picture is None
+    assert verdict.screen_picture is None
+
+
+def test_what_cannot_be_replaced_is_told_before_the_machine_starts(medium: Path, tmp_path: Path) -> None:
+    (tmp_path / "local-bios-cdrom-menu.png").mkdir()
+    with pytest.raises(HostError, match=r"local-bios-cdrom-menu\.png: cannot be replaced"):
+        check(medium, "local", tmp_path)
 
 
 def test_an_unknown_entry_is_refused_before_anything_starts(medium: Path, tmp_path: Path) -> None:
@@ -124,7 +143,7 @@ def test_a_medium_without_a_console_cannot_be_followed(
 
 
 def test_what_is_no_medium_of_ours_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be read: No such file"):
+    with pytest.raises(UsageError, match=r"no\.iso: No such file"):
         read_menu(tmp_path / "no.iso", "bios")
     (tmp_path / "zeros").write_bytes(bytes(1 << 20))
     with pytest.raises(MediumError, match="no ISO 9660 image"):
@@ -136,44 +155,37 @@ def test_what_is_no_medium_of_ours_is_refused(tmp_path: Path) -> None:
         read_menu(other, "uefi")
 
 
+@pytest.mark.parametrize(
+    "place", ["/../../x", "/..", "/EFI/../../x", "/./x", "/EFI/./x", "//x", "/EFI//x", "/x/", "/", "x", "/a;b", "/" * 9]
+)
+def test_a_loader_that_lies_elsewhere_than_below_the_top_of_a_disk_is_refused(place: str) -> None:
+    entry = f"menuentry 'Local' --id local {{\n\tsearch --file /x\n\t\tchainloader {place}\n}}\nset default=local\n"
+    with pytest.raises(MediumError, match=r"EFI/BOOT/grub\.cfg: .* is no path of a loader"):
+        parse_grub(entry)
+
+
+def test_a_hostile_menu_writes_nothing_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    _, uefi = menus(install={"console": "ttyS0,115200"})
+    hostile = re.sub(r"chainloader \S+", "chainloader /../../../escaped", uefi)
+    iso = make_iso(tmp_path, {"EFI/BOOT/grub.cfg": hostile.encode()})
+    with pytest.raises(MediumError, match="no path of a loader"):
+        check(iso, "local", tmp_path / "out", firmware="uefi", timeout=1)
+    assert not list(tmp_path.rglob("escaped"))
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "A", "-x"])
+def test_an_entry_whose_id_is_none_of_ours_is_refused(name: str) -> None:
+    with pytest.raises(MediumError, match=r"isolinux/isolinux\.cfg: .* is no id of an entry"):
+        parse_isolinux(f"label {name}\n  menu label x\n  menu default\n")
+
+
 def test_a_menu_of_absurd_size_is_refused(tmp_path: Path) -> None:
     iso = make_iso(tmp_path, {"isolinux/isolinux.cfg": bytes(2 << 20)})
     with pytest.raises(MediumError, match="1048576 is the most"):
         read_menu(iso, "bios")
-
-
-def test_files_are_found_among_many(tmp_path: Path) -> None:
-    # Some twenty sectors of directory records.
-    files = {f"many/file{number:04}.txt": str(number).encode() for number in range(700)}
-    iso = make_iso(tmp_path, files | {"many/empty": b""})
-    assert read_file(iso, "many/file0000.txt", limit=10) == b"0"
-    assert read_file(iso, "many/file0699.txt", limit=3) == b"699"
-    assert read_file(iso, "many/empty", limit=0) == b""
-    for path, finding in (
-        ("many/file0700.txt", "no FILE0700.TXT"),
-        ("many", "a folder where a file should"),
-        ("many/empty/x", "a file stands where a folder should"),
-        ("many/file0699.txt/", "a file stands where a folder should"),
-    ):
-        with pytest.raises(MediumError, match=finding):
-            read_file(iso, path, limit=100)
-
-
-def test_a_damaged_image_is_no_bug_of_ours(medium: Path, tmp_path: Path) -> None:
-    whole = medium.read_bytes()
-    iso = tmp_path / "damaged.iso"
-    root = int.from_bytes(whole[32768 + 158 : 32768 + 162], "little") * 2048
-    damaged = [whole[:size] for size in (0, 40_000, root, root + 2000)]
-    for place in (*range(32768 + 156, 32768 + 190), *range(root, root + 200, 3)):
-        changed = (bytes([value]) for value in (0, 1, 33, 255))
-        damaged += [whole[:place] + byte + whole[place + 1 : root + 8192] for byte in changed]
-    for image in damaged:
-        iso.write_bytes(image)
-        try:
-            data = read_file(iso, "isolinux/isolinux.cfg", limit=1 << 20)
-        except MediumError:
-            continue
-        assert len(data) <= 1 << 20
 
 
 @pytest.mark.parametrize(

@@ -7,22 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from isobuilder.iso.mediasum import FIELD_OFFSET, FIELD_SIZE, SECTOR, MediaSum
+from isobuilder.iso.mediasum import FIELD_OFFSET, FIELD_SIZE, MediaSum
+from isobuilder.iso.units import BLOCK
 
 
-def volume(sectors: int) -> bytearray:
+def volume(blocks: int) -> bytearray:
     """Random bytes with just enough of a volume descriptor for isomd5sum to take them for a medium."""
-    data = bytearray(random.Random(sectors).randbytes(sectors * SECTOR))
-    data[16 * SECTOR : 16 * SECTOR + 8] = b"\1CD001\1\0"
-    data[16 * SECTOR + 80 : 16 * SECTOR + 88] = struct.pack("<I", sectors) + struct.pack(">I", sectors)
-    data[17 * SECTOR : 17 * SECTOR + 7] = b"\xffCD001\1"
+    data = bytearray(random.Random(blocks).randbytes(blocks * BLOCK))
+    data[16 * BLOCK : 16 * BLOCK + 8] = b"\1CD001\1\0"
+    data[16 * BLOCK + 80 : 16 * BLOCK + 88] = struct.pack("<I", blocks) + struct.pack(">I", blocks)
+    data[17 * BLOCK : 17 * BLOCK + 7] = b"\xffCD001\1"
     data[FIELD_OFFSET : FIELD_OFFSET + FIELD_SIZE] = b" " * FIELD_SIZE
     return data
 
 
-@pytest.mark.parametrize("sectors", [512, 513, 527, 528, 1024, 1111, 1536, 2047, 4096])
-def test_the_field_is_byte_for_byte_what_implantisomd5_writes(sectors: int, tmp_path: Path) -> None:
-    data = volume(sectors)
+@pytest.mark.parametrize("blocks", [512, 513, 527, 528, 1024, 1111, 1536, 2047, 4096])
+def test_the_field_is_byte_for_byte_what_implantisomd5_writes(blocks: int, tmp_path: Path) -> None:
+    data = volume(blocks)
     image = tmp_path / "volume.iso"
     image.write_bytes(data)
     subprocess.run(["implantisomd5", image], check=True, capture_output=True)

@@ -1,10 +1,14 @@
 """The medium's repodata, against createrepo_c over real packages and against dnf."""
 
 import gzip
+import hashlib
 import json
 import os
+import resource
 import subprocess
 import sys
+import tempfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -114,6 +118,75 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
         assert not path.endswith(".gz") or data[4:8] == bytes(4)
     repomd = rpmmd.parse_xml(one["repodata/repomd.xml"], "")
     assert {element.text for element in repomd.iterfind(".//{*}timestamp")} == {str(EPOCH)}
+
+
+def test_python_s_zlib_alone_packs_it(tmp_path: Path) -> None:
+    source = make_repository(tmp_path, [Fake(name) for name in "abcdef"])
+    packages = [lock_package(Fake(name), source) for name in "abcdef"]
+    modules = tmp_path / "modules.yaml"
+    modules.write_bytes(b"document: modulemd\n")
+    files = write_repodata(packages, {"base": {**source.files, "modules": modules}}, COMPS, epoch=EPOCH)
+    packed = [data for path, data in files.items() if path.endswith(".gz")]
+    assert len(packed) == 5
+    for data in packed:
+        # RFC 1952: deflate, no name, no time, the best compression, an unknown system.
+        assert data[:10] == bytes.fromhex("1f8b08000000000002ff")
+        packer = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+        plain = gzip.decompress(data)
+        assert data[10:-8] == packer.compress(plain) + packer.flush()
+
+
+def test_repomd_says_what_the_files_are(tmp_path: Path) -> None:
+    source = make_repository(tmp_path, [Fake(name) for name in "abcdef"])
+    packages = [lock_package(Fake(name), source) for name in "abcdef"]
+    files = write_repodata(packages, {"base": source.files}, COMPS, epoch=EPOCH)
+    repomd = rpmmd.parse_xml(files["repodata/repomd.xml"], "repomd.xml")
+    listed = {}
+    for record in repomd.iterfind("{*}data"):
+        href = record.find("{*}location").attrib["href"]
+        data = files[href]
+        plain = gzip.decompress(data) if href.endswith(".gz") else data
+        assert record.findtext("{*}checksum") == hashlib.sha256(data).hexdigest()
+        assert record.findtext("{*}size") == str(len(data))
+        if href.endswith(".gz"):
+            assert record.findtext("{*}open-checksum") == hashlib.sha256(plain).hexdigest()
+            assert record.findtext("{*}open-size") == str(len(plain))
+        name = record.attrib["type"].removesuffix("_gz").replace("group", "comps")
+        suffix = ".xml.gz" if href.endswith(".gz") else ".xml"
+        assert href == f"repodata/{hashlib.sha256(data).hexdigest()}-{name}{suffix}"
+        listed[href] = data
+    assert {"repodata/repomd.xml": files["repodata/repomd.xml"], **listed} == files
+
+
+def test_a_place_for_temporary_files_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(HostError, match="temporary files: No such file"):
+        write_repodata([], {}, None, epoch=EPOCH)
+
+
+def test_a_disk_that_takes_no_more_is_the_hosts_trouble(tmp_path: Path) -> None:
+    # Big enough that createrepo_c's own writer meets the end of the disk, not only Python.
+    fakes = [Fake(f"a{number}", files=[f"/usr/share/{number}/{name}" for name in range(40)]) for number in range(600)]
+    source = make_repository(tmp_path, fakes)
+    packages = [lock_package(fake, source) for fake in fakes]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for size in (10_000, 1_000_000):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+        try:
+            with pytest.raises(HostError, match="temporary files: ") as caught:
+                write_repodata(packages, {"base": source.files}, None, epoch=EPOCH)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert "TMPDIR" in caught.value.hint
+
+
+def test_metadata_that_is_gone_is_the_hosts_trouble(tmp_path: Path) -> None:
+    source = make_repository(tmp_path, [Fake("a")])
+    packages = [lock_package(Fake("a"), source)]
+    for kind in ("primary", "modules"):
+        gone = {**source.files, kind: tmp_path / "gone"}
+        with pytest.raises(HostError, match="gone: No such file"):
+            write_repodata(packages, {"base": gone}, None, epoch=EPOCH)
 
 
 def test_comps_and_modules_are_kept(tmp_path: Path) -> None:

@@ -17,11 +17,10 @@ from isobuilder.boot import guestcode
 from isobuilder.boot.serialconsole import LOG_LIMIT, WINDOW, SerialConsole
 from isobuilder.boot.vm import Accelerator, FatDisk, Machine, RawDisk, VirtualMachine, accelerator, runs_a_guest
 from isobuilder.errors import BootError, HostError
+from isobuilder.progress import Silent
 
 SECONDS = 60.0
 HELLO = re.compile("hello from the disk")
-# Reads a byte from the first serial port and writes it back, for ever.
-ECHO = bytes.fromhex("bafd03 ec a801 74f8 baf803 ec ee ebf1")
 
 
 @pytest.fixture
@@ -42,6 +41,13 @@ def blank(tmp_path: Path) -> Path:
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     return tmp_path / "console.log"
+
+
+def machine_of(driver: int) -> int:
+    """The process id of the one QEMU that the process `driver` has started."""
+    (machine,) = Path(f"/proc/{driver}/task/{driver}/children").read_text().split()
+    assert Path(f"/proc/{machine}/comm").read_text().startswith("qemu-system")
+    return int(machine)
 
 
 def has_ended(process_id: int) -> bool:
@@ -65,20 +71,12 @@ def test_a_machine_boots_talks_and_shows_its_screen(stick: Path, log: Path, tmp_
         vm.screenshot(tmp_path / "screen.png")
         assert vm.expect([HELLO], 0.2) is None
         assert not vm.ended
-        process = vm.process_id
-    assert has_ended(process)
+        machine = machine_of(os.getpid())
+    assert has_ended(machine)
     assert b"hello from the disk\r\n" in log.read_bytes()
     picture = (tmp_path / "screen.png").read_bytes()
     assert picture.startswith(b"\x89PNG\r\n\x1a\n")
     assert struct.unpack(">II", picture[16:24]) == (720, 400)
-
-
-def test_what_is_typed_arrives(tmp_path: Path, log: Path) -> None:
-    path = tmp_path / "echo.img"
-    path.write_bytes((ECHO.ljust(510, b"\0") + b"\x55\xaa").ljust(guestcode.DISK_SIZE, b"\0"))
-    with VirtualMachine(Machine("bios", "usb"), path, accelerator="tcg", console_log=log) as vm:
-        vm.type("abc")
-        assert vm.expect([re.compile("abc")], SECONDS)
 
 
 def test_a_disk_beside_the_medium_boots_when_the_medium_does_not(blank: Path, log: Path) -> None:
@@ -91,6 +89,26 @@ def test_uefi_starts_a_loader_from_a_fat_disk(blank: Path, log: Path) -> None:
     disk = FatDisk({"EFI/BOOT/BOOTX64.EFI": guestcode.speaking_efi_program("hello from the disk")})
     with VirtualMachine(Machine("uefi", "usb"), blank, accelerator="tcg", console_log=log, disk=disk) as vm:
         assert vm.expect([HELLO], SECONDS)
+
+
+@pytest.mark.parametrize("name", ["../outside", "a/../../../outside", "{absolute}/outside"])
+def test_nothing_is_written_outside_a_fat_disk(
+    name: str, blank: Path, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    disk = FatDisk({name.format(absolute=tmp_path): b"x"})
+    machine = VirtualMachine(Machine("uefi", "usb"), blank, accelerator="tcg", console_log=log, disk=disk)
+    with pytest.raises(ValueError, match="leads out of the disk"), machine:
+        pass
+    assert not list(tmp_path.rglob("outside"))
+
+
+@pytest.mark.parametrize("names", [("a", "a/b"), ("a/b", "a"), ("x" * 256,)])
+def test_files_that_no_disk_can_hold_are_told(names: tuple[str, ...], blank: Path, log: Path) -> None:
+    disk = FatDisk(dict.fromkeys(names, b"x"))
+    machine = VirtualMachine(Machine("uefi", "usb"), blank, accelerator="tcg", console_log=log, disk=disk)
+    with pytest.raises(HostError, match="the scratch disk cannot be made"), machine:
+        pass
 
 
 def test_the_efi_program_is_what_others_call_one(tmp_path: Path) -> None:
@@ -123,10 +141,10 @@ def test_nothing_stays_behind(stick: Path, log: Path, tmp_path: Path, monkeypatc
     scratch = tmp_path / "scratch, of machines"
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    with VirtualMachine(Machine("uefi", "usb"), stick, accelerator="tcg", console_log=log) as vm:
+    with VirtualMachine(Machine("uefi", "usb"), stick, accelerator="tcg", console_log=log):
         assert list(scratch.iterdir())
-        process = vm.process_id
-    assert has_ended(process)
+        machine = machine_of(os.getpid())
+    assert has_ended(machine)
     assert not list(scratch.iterdir())
 
 
@@ -136,14 +154,15 @@ import sys
 from pathlib import Path
 from isobuilder.boot.vm import Machine, VirtualMachine
 with VirtualMachine(Machine("bios", "usb"), Path(sys.argv[1]), accelerator="tcg", console_log=Path(sys.argv[2])) as vm:
-    print(vm.process_id, flush=True)
+    print("started", flush=True)
     vm.rest(60)
     sys.stdin.read()
 """
     command = [sys.executable, "-c", driver, str(stick), str(log)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout
-        machine = int(process.stdout.readline())
+        assert process.stdout.readline() == b"started\n"
+        machine = machine_of(process.pid)
         process.send_signal(signal.SIGKILL)
     assert has_ended(machine)
 
@@ -194,7 +213,9 @@ def test_a_qemu_that_gives_up_ran_no_guest(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("present", "runs", "wanted"), [(False, True, "tcg"), (True, False, "tcg"), (True, True, "kvm")]
 )
-def test_kvm_is_used_only_when_a_guest_ran(tmp_path: Path, *, present: bool, runs: bool, wanted: Accelerator) -> None:
+def test_kvm_is_used_only_when_a_guest_ran(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, present: bool, runs: bool, wanted: Accelerator
+) -> None:
     device = tmp_path / "kvm"
     if present:
         device.touch()
@@ -204,8 +225,12 @@ def test_kvm_is_used_only_when_a_guest_ran(tmp_path: Path, *, present: bool, run
         asked.append((kind, seconds))
         return runs
 
-    assert accelerator(device=device, runs=probe, seconds=5) == wanted
+    notes: list[str] = []
+    listener = Silent()
+    monkeypatch.setattr(listener, "note", notes.append)
+    assert accelerator(listener, device=device, runs=probe, seconds=5) == wanted
     assert asked == ([("kvm", 5)] if present else [])
+    assert notes == (["checking whether KVM runs a guest here"] if present else [])
 
 
 def test_escapes_are_left_out_wherever_the_line_cuts_them() -> None:

@@ -1,21 +1,15 @@
 """repomd.xml and .treeinfo: what is read, and everything that is refused."""
 
-import gzip
-import lzma
 import os
 from pathlib import Path
 
 import createrepo_c
 import productmd.treeinfo
 import pytest
-import zstandard
-from hypothesis import given
-from hypothesis import strategies as st
 
 from isobuilder.errors import TrustError
-from isobuilder.repository import rpmmd
 from isobuilder.repository.repomd import metadata_files, parse_repomd, parse_treeinfo
-from tests.repositories import COMPRESSIONS, Fake, make_repository
+from tests.repositories import Fake, make_repository
 
 SHA256 = "ab" * 32
 
@@ -47,7 +41,6 @@ def test_what_createrepo_c_writes_is_read(tmp_path: Path) -> None:
 
     read = parse_repomd(path.read_bytes(), where="repomd.xml")
 
-    assert read.revision == "1600000000"
     assert read.timestamp == 1_600_000_000
     assert read.records.keys() == oracle.keys() == {"primary", "filelists", "other", "group"}
     for kind, found in read.records.items():
@@ -80,6 +73,7 @@ def test_records_that_nobody_reads_may_be_anything() -> None:
         (b"<html><body>Log in to the wireless</body></html>", "not repomd.xml"),
         (b"", "not XML"),
         (b"<repomd>", "not well-formed"),
+        (b"<repomd>" * 100_000, "elements within each other"),
         (repomd(record("primary")), "no filelists"),
         (repomd(), "no primary and no filelists"),
         (repomd(record("primary", algorithm="sha"), record("filelists")), "primary has no sha256"),
@@ -96,42 +90,6 @@ def test_hostile_repomd_is_refused(data: bytes, words: str) -> None:
     with pytest.raises(TrustError, match="https://mirror") as caught:
         parse_repomd(data, where="https://mirror.example.org")
     assert words in caught.value.message
-
-
-@pytest.mark.parametrize(
-    "href",
-    [
-        *("/etc/passwd", "../x", "a/../../x", "a/..", "%2e%2e/x", "a/%2E%2E/x", "https://evil.example.org/x", "file:x"),
-        *("", "a//b", "a\\b", "a\nb", "a?b", "a#b", "//evil.example.org/x", "%2fetc"),
-    ],
-)
-def test_a_location_outside_the_repository_is_refused(href: str) -> None:
-    with pytest.raises(TrustError, match="does not lie inside the repository"):
-        rpmmd.location(href, "here")
-
-
-@pytest.mark.parametrize(
-    ("href", "address"),
-    [
-        ("Packages/libstdc++-1:4~rc1^2-1.x86_64.rpm", "Packages/libstdc++-1:4~rc1^2-1.x86_64.rpm"),
-        ("Packages/a b.rpm", "Packages/a%20b.rpm"),
-        ("Packages/a%20b.rpm", "Packages/a%20b.rpm"),
-        ("Packages/é.rpm", "Packages/%C3%A9.rpm"),
-    ],
-)
-def test_a_location_becomes_an_address(href: str, address: str) -> None:
-    assert rpmmd.location(href, "here") == address
-
-
-@given(st.text())
-def test_no_location_ever_leads_out(href: str) -> None:
-    try:
-        address = rpmmd.location(href, "here")
-    except TrustError:
-        return
-    assert ".." not in address.split("/")
-    assert not address.startswith("/")
-    assert address.isascii()
 
 
 TREEINFOS = {
@@ -191,57 +149,6 @@ def test_real_repomd_is_read(real_metadata: Path) -> None:
     for path in real_metadata.glob("repos/*/repodata/repomd.xml"):
         read = parse_repomd(path.read_bytes(), where=os.fspath(path))
         assert read.records.keys() == {"primary", "filelists", "other", "group"}
-        assert read.timestamp == int(read.revision) or read.timestamp == int(read.revision) - 1
-
-
-@pytest.mark.parametrize("compression", COMPRESSIONS)
-def test_every_compression_is_unpacked(compression: str) -> None:
-    data = os.urandom(100) * 50_000
-    assert rpmmd.unpack(COMPRESSIONS[compression](data), "modules", "here") == data
-
-
-@pytest.mark.parametrize("compression", [".gz", ".xz", ".bz2", ".zst"])
-def test_damage_is_an_error_of_ours(compression: str) -> None:
-    whole = COMPRESSIONS[compression](b"some text" * 1000)
-    with pytest.raises(TrustError, match="damaged"):
-        rpmmd.unpack(whole[:6] + bytes([0xFF]) * 100, "modules", "here")
-
-
-@pytest.mark.parametrize("compression", [".gz", ".xz", ".bz2"])
-def test_half_a_file_is_an_error_of_ours(compression: str) -> None:
-    whole = COMPRESSIONS[compression](os.urandom(3_000_000))
-    with pytest.raises(TrustError, match="damaged"):
-        rpmmd.unpack(whole[: len(whole) // 2], "modules", "here")
-
-
-@pytest.mark.parametrize("compression", [".gz", ".xz", ".zst"])
-def test_a_bomb_is_refused(compression: str) -> None:
-    bomb = COMPRESSIONS[compression](bytes(rpmmd.LIMITS["group"] + 1))
-    assert len(bomb) < 100_000
-    with pytest.raises(TrustError, match="group unpacks to more than 67,108,864 bytes"):
-        rpmmd.unpack(bomb, "group", "here")
-
-
-def test_a_window_that_takes_too_much_memory_is_refused() -> None:
-    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 30}]
-    with pytest.raises(TrustError, match="damaged"):
-        rpmmd.unpack(lzma.compress(b"x", filters=filters), "group", "here")
-    parameters = zstandard.ZstdCompressionParameters(window_log=30, strategy=1)
-    writer = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
-    with pytest.raises(TrustError, match="damaged"):
-        rpmmd.unpack(writer.compress(b"x") + writer.flush(), "group", "here")
-
-
-def test_xml_for_the_libraries_is_checked_all_through(tmp_path: Path) -> None:
-    path = tmp_path / "filelists"
-    path.write_bytes(gzip.compress(b'<!DOCTYPE f [<!ENTITY a "b">]><f>&a;</f>'))
-    with pytest.raises(TrustError, match="declares entities"):
-        rpmmd.check_xml(path, "filelists")
-    path.write_bytes(gzip.compress(b"<f>" + bytes(100))[:-8])
-    with pytest.raises(TrustError, match="damaged"):
-        rpmmd.check_xml(path, "filelists")
-    path.write_bytes(b" " * 100_000 + b"<f/>")
-    with pytest.raises(TrustError, match="no element in its first 64 KiB"):
-        rpmmd.check_xml(path, "filelists")
-    path.write_bytes(b'<!DOCTYPE comps PUBLIC "-//CentOS//DTD Comps info//EN" "comps.dtd"><comps/>')
-    rpmmd.check_xml(path, "group")
+        # The revision is the second in which createrepo_c ended.
+        revision = int(createrepo_c.Repomd(os.fspath(path)).revision)
+        assert read.timestamp in {revision - 1, revision}

@@ -100,6 +100,15 @@ def test_what_is_not_comps_is_refused(data: bytes) -> None:
         parse_comps(data, where="site")
 
 
+@pytest.mark.parametrize("depth", [100, 100_000])
+def test_comps_without_a_bottom_are_refused(depth: int) -> None:
+    deep = b"<comps>" + b"<group>" * depth + b"</group>" * depth + b"</comps>"
+    with pytest.raises(TrustError, match="site: .* elements within each other"):
+        parse_comps(deep, where="site")
+    with pytest.raises(TrustError, match="comps file 2: .* elements within each other"):
+        merge_comps([BASE, deep])
+
+
 def test_real_comps_are_kept_whole(real_metadata: Path) -> None:
     files = {path.stem: path.read_bytes() for path in real_metadata.glob("comps/*.xml")}
     assert len(files) == 3

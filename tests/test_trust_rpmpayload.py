@@ -1,5 +1,6 @@
 """One file out of a package, of every compression that rpm has had; bsdtar is asked for the same file."""
 
+import lzma
 import os
 import subprocess
 from pathlib import Path
@@ -116,6 +117,22 @@ def test_a_payload_that_is_not_what_the_header_says(package: Path, tmp_path: Pat
     changed.write_bytes(good.replace(b"gzip\0", b"gzap\0"))
     with pytest.raises(TrustError, match="'gzap', which is not known"):
         read_member(changed, MEMBER, limit=1000)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("xz", lzma.FORMAT_XZ), ("lzma", lzma.FORMAT_ALONE)])
+def test_a_payload_that_needs_too_much_memory(tmp_path: Path, name: str, kind: int) -> None:
+    package = make_rpm(tmp_path / "tiny.rpm", {MEMBER: CODE}, compression=name)
+    good = package.read_bytes()
+    archive = lzma.decompress(good[payload_at(good) :])
+    coder = {lzma.FORMAT_XZ: lzma.FILTER_LZMA2, lzma.FORMAT_ALONE: lzma.FILTER_LZMA1}[kind]
+    for window, taken in ((64 << 20, True), (256 << 20, False)):
+        filters = [{"id": coder, "preset": 0, "dict_size": window}]
+        package.write_bytes(good[: payload_at(good)] + lzma.compress(archive, format=kind, filters=filters))
+        if taken:
+            assert read_member(package, MEMBER, limit=len(CODE)) == CODE
+        else:
+            with pytest.raises(TrustError, match=f"{package}: the payload does not unpack"):
+                read_member(package, MEMBER, limit=len(CODE))
 
 
 @pytest.fixture(scope="module")

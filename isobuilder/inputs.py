@@ -1,0 +1,95 @@
+"""What a lock names, brought into the cache and found to be good: after this, a medium needs no network."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich import filesize
+
+from isobuilder.errors import HostError, TrustError
+from isobuilder.fetch.cache import Cache
+from isobuilder.fetch.fetcher import Fetcher
+from isobuilder.iso.writer import free_space
+from isobuilder.lock import File, Lock, Package
+from isobuilder.progress import Progress
+from isobuilder.trust.signatures import Keyring, verify_digests, verify_package
+
+
+def fetch_inputs(lock: Lock, fetcher: Fetcher, cache: Cache, output: Path, progress: Progress) -> None:
+    """Bring what the lock names and the cache lacks, having said how much it is and looked whether there is room.
+
+    Raises HostError when the medium alone would not fit into the folder `output`, which is made.
+    """
+    files = locked_files(lock)
+    missing = sum(file.size for file in files if not cache.has(file.sha256, file.size))
+    on_medium = [*(p.file for p in lock.packages if p.roles), *(b.file for b in lock.boot if b.member is None)]
+    least = sum(file.size for file in {file.sha256: file for file in on_medium}.values())
+    free = _free_space(output)
+    progress.note(
+        f"{sum(bool(package.roles) for package in lock.packages)} packages; the ISO will be a little over "
+        f"{filesize.decimal(least)}, {filesize.decimal(missing)} are to be fetched, {filesize.decimal(free)} are free"
+    )
+    need = least + (missing if _same_file_system(output, cache.root) else 0)
+    if need > free:
+        raise HostError(f"{output}: {filesize.decimal(need)} needed at least, {filesize.decimal(free)} free")
+    fetcher.fetch_all(files, title="Packages")
+
+
+def locked_files(lock: Lock) -> list[File]:
+    """Every file that the lock names, once."""
+    files = [
+        *(key.file for key in lock.keys),
+        *(file for repository in lock.repositories for file in repository.metadata.values()),
+        *(boot.file for boot in lock.boot),
+        *(package.file for package in lock.packages),
+    ]
+    return list({file.sha256: file for file in files}.values())
+
+
+def check_packages(lock: Lock, cache: Cache, progress: Progress) -> None:
+    """Every package is what the lock says and signed by a key that its repository pins.
+
+    Raises TrustError with all that are not.
+    """
+    keyrings = _keyrings(lock, cache)
+    findings: list[str] = []
+    hints: dict[str, None] = {}
+    with progress.task("Signatures", sum(package.file.size for package in lock.packages)) as advance:
+        for package in lock.packages:
+            try:
+                _check(package, keyrings, cache)
+            except TrustError as error:
+                findings.append(f"{package.nevra} of repository {package.repository}: {error.message}")
+                hints[error.hint] = None
+            advance(package.file.size)
+    if findings:
+        raise TrustError(f"{len(findings)} packages are not to be trusted", details=findings, hint=" ".join(hints))
+
+
+def _check(package: Package, keyrings: Mapping[str, Keyring], cache: Cache) -> None:
+    path = cache.check(package.file.sha256)
+    if keyring := keyrings.get(package.repository):
+        verify_package(path, keyring, nevra=package.nevra)
+    else:
+        verify_digests(path, nevra=package.nevra)
+
+
+def _keyrings(lock: Lock, cache: Cache) -> dict[str, Keyring]:
+    """The pinned keys of each repository that has to be signed."""
+    files = {name: cache.check(key.file.sha256).read_bytes() for key in lock.keys for name in key.repositories}
+    signed = [repository for repository in lock.repositories if repository.trust == "signed"]
+    return {r.id: Keyring.from_files([(files.get(r.id, b""), r.fingerprints)]) for r in signed}
+
+
+def _free_space(output: Path) -> int:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        return free_space(output)
+    except OSError as error:
+        raise HostError(f"{output}: {error.strerror}", hint="Choose another place with --output-dir.") from error
+
+
+def _same_file_system(one: Path, other: Path) -> bool:
+    try:
+        return one.stat().st_dev == other.stat().st_dev
+    except OSError:
+        return False
