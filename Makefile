@@ -6,8 +6,11 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 export PRACTICE_PORT
 
+# The practice mirror is made of files of several owners, and that takes root; all else runs as who calls it.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo env HOME=$(HOME) XDG_CACHE_HOME=$(XDG_CACHE_HOME) PYTHONDONTWRITEBYTECODE=1)
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint wheel clean
+.PHONY: help setup mirror demo test lint wheel clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '%-8s %s\n' "$$name" "$$text"; done
@@ -20,10 +23,13 @@ $(VENV)/.ready: setup.cfg tests/debian-packages.txt tests/practice/debian-packag
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	touch $@
 
-demo: setup  ## Make the practice mirror, build the demo ISO from it, say how to boot it
+mirror: setup  ## Make the practice mirror, unless it is there
+	@$(AS_ROOT) $(PYTHON) -m tests.practice make
+
+demo: mirror  ## Make the practice mirror, build the demo ISO from it, say how to boot it
 	$(PYTHON) -m tests.practice demo $(DEMO)
 
-test: setup lint  ## Run every test, real boots included (20 minutes at most on two cores)
+test: mirror lint  ## Run every test, real boots included (20 minutes at most on two cores)
 	$(PYTHON) -m pytest
 
 lint: setup  ## Check style and types

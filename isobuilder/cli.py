@@ -54,15 +54,10 @@ def build(
     from isobuilder.build import build as run
 
     session = _Session(definition, cache_dir, quiet=quiet)
-    written = run(
-        session.plan,
-        session.fetcher,
-        session.cache,
-        output_dir,
-        session.console,
-        force=force,
-        epoch=session.epoch,
-    )
+    with session.fetcher as fetcher:
+        written = run(
+            session.plan, fetcher, session.cache, output_dir, session.console, force=force, epoch=session.epoch
+        )
     session.console.result(f"{written.path}: {written.size} bytes, sha256 {written.sha256}")
 
 
@@ -83,7 +78,8 @@ def lock(
         session.console.result(f"{plan.lock_path}: matches the definition")
         return
     before = read_old_lock(plan)
-    after = make_lock(plan, session.fetcher, session.cache, session.console, epoch=session.epoch)
+    with session.fetcher as fetcher:
+        after = make_lock(plan, fetcher, session.cache, session.console, epoch=session.epoch)
     write_lock(plan, after)
     for change in package_changes(before, after) if before else []:
         session.console.result(change)
@@ -209,8 +205,9 @@ def source_date_epoch(environ: Mapping[str, str]) -> int | None:
     text = environ.get("SOURCE_DATE_EPOCH")
     if not text:
         return None
-    if not re.fullmatch(r"[0-9]{1,10}", text, re.ASCII) or int(text) >= 1 << 32:
-        raise UsageError(f"SOURCE_DATE_EPOCH: {text[:20]!r} is not a number of seconds below 2^32")
+    # .treeinfo cannot say 0, and dates on the medium end with 32 bits.
+    if not re.fullmatch(r"[0-9]{1,10}", text, re.ASCII) or not 0 < int(text) < 1 << 32:
+        raise UsageError(f"SOURCE_DATE_EPOCH: {text[:20]!r} is not a number of seconds from 1 to 2^32 - 1")
     return int(text)
 
 

@@ -73,8 +73,8 @@ MBR = "mbr"
 class BootFile(Table):
     """A file that boots, and its `path` on the medium; with `member` it is taken out of the package `file`.
 
-    `vouched_by` says whose word its checksum is: the signed "package", the tree's (unsigned) "treeinfo", or "nobody", in
-    which case it is that of the bytes which came when the lock was made.
+    `vouched_by` says whose word its checksum is: the signed "package", the tree's (unsigned) "treeinfo", or "nobody":
+    then it is that of the bytes which came when the lock was made.
     """
 
     path: MediumPath
@@ -102,7 +102,7 @@ class Lock(Table):
     release: str
     arch: str
     volume_id: str
-    epoch: Annotated[int, Field(ge=0, lt=1 << 32)]
+    epoch: Annotated[int, Field(ge=1, lt=1 << 32)]
     made_from: dict[str, str]
     made_with: dict[str, str]
     keys: Many[Key]

@@ -46,11 +46,14 @@ def look(
     treeinfo = parse_treeinfo(fetcher.read(f"{tree}.treeinfo", limit=METADATA_LIMIT), where=f"{tree}.treeinfo")
     if treeinfo.arch != arch:
         raise TrustError(f"{tree}.treeinfo: this is a tree of {treeinfo.arch}, not {arch}")
+    newest = max([treeinfo.timestamp, *(timestamp for _, timestamp in found)])
+    if not 0 < newest < 1 << 32:
+        raise TrustError(f"{tree}: what upstream carries is dated {newest} seconds after 1970, which cannot be")
     return Upstream(
         keys=tuple(_key(url, data, repositories, cache) for url, data in keys.items()),
         repositories=tuple(locked for locked, _ in found),
         boot=_boot_files(boot, tree, treeinfo, fetcher, cache),
-        newest=max([treeinfo.timestamp, *(timestamp for _, timestamp in found)]),
+        newest=newest,
     )
 
 

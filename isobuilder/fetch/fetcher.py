@@ -98,8 +98,8 @@ class Fetcher:
         self._check_space(total)
         with self._progress.task(title, total) as advance:
             failures, untried = self._run(wanted, advance)
-        if failures:
-            raise _summary(failures, len(wanted), untried)
+            if failures:
+                raise _summary(failures, len(wanted), untried)
 
     def _run(self, files: Sequence[File], advance: Advance) -> tuple[list[IsobuilderError], int]:
         """The failures, and how many files were not tried because of them.
@@ -195,9 +195,13 @@ class Fetcher:
                 if failures >= self._patience.attempts:
                     raise FetchError(
                         f"{shown(url)}: {error} (attempt {failures}, the last)",
-                        hint="Run it again when the network is better: what has come is kept.",
+                        hint="Run it again when the network is better: what has come is kept. Is the address right?",
                     ) from error
-                self._sleep(max(self._patience.pause(failures), error.after))
+                pause = max(self._patience.pause(failures), error.after)
+                self._progress.note(
+                    f"{shown(url)}: {error}; trying again in {pause:.0f} s ({failures} of {self._patience.attempts})"
+                )
+                self._sleep(pause)
 
     def _transfers(self) -> Transfers:
         return Transfers(patience=self._patience, clock=self._clock)

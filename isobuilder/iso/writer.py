@@ -90,12 +90,12 @@ def write_iso(
         with _part_of(output) as (image, part), _part_of(checksum_path(output)) as (sums, sums_part):
             media = MediaSum(layout.size)
             with (
-                progress.task(f"Writing {output.name}", layout.size) as advance,
+                progress.task("Writing", layout.size) as advance,
                 Stream(image, media, advance) as stream,
             ):
                 _pour(layout, tree.boot.bios, stream)
             os.pwrite(image, media.field(), FIELD_OFFSET)
-            with progress.task(f"Summing {output.name}", layout.size) as advance:
+            with progress.task("Checksum", layout.size) as advance:
                 sha256 = _summed_and_flushed(image, advance)
             os.write(sums, _checksum_line(sha256, output.name))
             os.fsync(sums)

@@ -8,8 +8,7 @@ import gzip
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +48,8 @@ def write_repodata(
     if strangers := {package.repository for package in packages} - metadata.keys():
         raise MediumError(f"no metadata of these repositories is at hand: {', '.join(sorted(strangers))}")
     entries.sort(key=lambda entry: (entry.nevra(), entry.pkgId))
-    with _scratch_folder() as folder:
-        return _Writer(folder, epoch).write(entries, comps, modules)
+    with scratch_errors(), tempfile.TemporaryDirectory() as folder:
+        return _Writer(Path(folder), epoch).write(entries, comps, modules)
 
 
 def _check_paths(packages: Sequence[Package]) -> None:
@@ -101,16 +100,6 @@ def _place(entry: Any, package: Package, epoch: int) -> None:
     entry.location_href = package.path
     entry.location_base = None
     entry.time_file = epoch
-
-
-@contextmanager
-def _scratch_folder() -> Iterator[Path]:
-    """A folder for files under way. What cannot be written there is the host's trouble, whoever writes it."""
-    with scratch_errors(), tempfile.TemporaryDirectory() as folder:
-        try:
-            yield Path(folder)
-        except rpmmd.createrepo_c().CreaterepoCError as error:
-            raise OSError(str(error)) from error
 
 
 class _Writer:
@@ -171,10 +160,13 @@ class _Writer:
 def _packed(plain: Path) -> Path:
     """The file `plain`, packed beside it."""
     path = plain.with_name(f"{plain.name}.gz")
-    with plain.open("rb") as source, path.open("wb") as file:
-        # A name would go into the file, and so would the time.
-        with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=file, mtime=0) as packed:
-            shutil.copyfileobj(source, packed)
+    with (
+        plain.open("rb") as source,
+        path.open("wb") as file,
+        # Without a name and a time, which it would write down.
+        gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=file, mtime=0) as packed,
+    ):
+        shutil.copyfileobj(source, packed)
     return path
 
 

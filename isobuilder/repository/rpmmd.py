@@ -8,7 +8,7 @@ import io
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO
@@ -29,7 +29,7 @@ _PROLOG = 64 << 10
 _MAX_DEPTH = 32
 
 
-def chunks(source: BinaryIO, kind: str, where: str) -> Iterator[bytes]:
+def _chunks(source: BinaryIO, kind: str, where: str) -> Iterator[bytes]:
     """The plain bytes of a metadata file, whatever it is compressed with (gzip, xz, bzip2, zstd or not at all).
 
     Raises TrustError when there are more of them than its `kind` can have, or when the file is damaged.
@@ -51,7 +51,7 @@ def chunks(source: BinaryIO, kind: str, where: str) -> Iterator[bytes]:
 
 def unpack(data: bytes, kind: str, where: str) -> bytes:
     """`data` decompressed, within the limit of its kind."""
-    return b"".join(chunks(io.BytesIO(data), kind, where))
+    return b"".join(_chunks(io.BytesIO(data), kind, where))
 
 
 def check_xml(path: Path, kind: str) -> None:
@@ -66,16 +66,15 @@ def check_xml(path: Path, kind: str) -> None:
 @contextmanager
 def unpacked_xml(path: Path, kind: str) -> Iterator[BinaryIO]:
     """The plain XML of `path` as a temporary file without a name, checked and refused as by check_xml."""
-    with scratch_errors():
-        plain = tempfile.TemporaryFile()
-    with plain:
+    with ExitStack() as stack:
         with scratch_errors():
+            plain = stack.enter_context(tempfile.TemporaryFile())
             plain.writelines(_checked(path, kind))
             plain.seek(0)
         yield plain
 
 
-def check_prolog(head: bytes, where: str) -> None:
+def _check_prolog(head: bytes, where: str) -> None:
     """Raises TrustError unless the XML that starts with `head` comes to its root without declaring anything.
 
     Entities can only be declared in a DOCTYPE's own subset, before the root; a DOCTYPE that merely names a DTD, as
@@ -105,8 +104,8 @@ def parse_xml(data: bytes, where: str) -> ET.Element:
 
     Raises TrustError when it is not well-formed, declares entities, or has elements within each other beyond reason.
     """
-    check_prolog(data, where)
-    parser = ET.XMLParser(target=_FlatTree(where))  # noqa: S314 - check_prolog refused what could be amplified
+    _check_prolog(data, where)
+    parser = ET.XMLParser(target=_FlatTree(where))  # noqa: S314 - _check_prolog refused what could be amplified
     try:
         parser.feed(data)
         root: ET.Element = parser.close()
@@ -167,10 +166,10 @@ class _FlatTree(ET.TreeBuilder):
 def _checked(path: Path, kind: str) -> Iterator[bytes]:
     """The plain bytes of an XML file that declares nothing."""
     with host_errors(path), path.open("rb") as source:
-        pieces = chunks(source, kind, path.name)
+        pieces = _chunks(source, kind, path.name)
         head = b""
         while len(head) < _PROLOG and (piece := next(pieces, b"")):
             head += piece
-        check_prolog(head, path.name)
+        _check_prolog(head, path.name)
         yield head
         yield from pieces

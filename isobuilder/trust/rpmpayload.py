@@ -13,7 +13,7 @@ from typing import Final
 from isobuilder.decompress import FORMATS, DecompressionError, decompressed
 from isobuilder.errors import MediumError, TrustError
 from isobuilder.hosterrors import host_errors
-from isobuilder.trust.rpmheader import PAYLOAD_COMPRESSOR, read_head
+from isobuilder.trust.rpmheader import PAYLOAD_COMPRESSOR, PackageHead, read_head
 
 # Members are read past, not kept; no package that boot code is taken from unpacks to more.
 _MAX_UNPACKED: Final = 1 << 30
@@ -115,12 +115,17 @@ def _payload(path: Path, limit: int) -> Iterator[_Archive]:
     try:
         with host_errors(path), path.open("rb") as file:
             head = read_head(file)
-            name = head.header.text(PAYLOAD_COMPRESSOR) or "none"
-            if name not in FORMATS:
-                raise TrustError(f"the payload is compressed with {name!r}, which is not known")
             file.seek(head.payload_at)
-            yield _Archive(decompressed(file, name), limit)
+            yield _Archive(decompressed(file, _format(head)), limit)
     except DecompressionError as error:
         raise TrustError(f"{path}: the payload does not unpack: {error}") from error
     except TrustError as error:
         raise TrustError(f"{path}: {error.message}", details=error.details, hint=error.hint) from error
+
+
+def _format(head: PackageHead) -> str:
+    # rpmbuild leaves the word out when it compresses nothing (payload w.ufdio).
+    name = head.header.text(PAYLOAD_COMPRESSOR) or "none"
+    if name not in FORMATS:
+        raise TrustError(f"the payload is compressed with {name!r}, which is not known")
+    return name

@@ -30,6 +30,8 @@ def ensure_mirror(cache: Path | None = None, listener: Listener = unheard) -> Pa
     root.mkdir(parents=True, exist_ok=True)
     key = _key()
     mirror = root / key
+    if mirror.exists():
+        return mirror
     with _locked(root / f"{key}.lock"):
         if not mirror.exists():
             # A process that was killed left these, and nobody else makes this mirror now.
