@@ -85,3 +85,7 @@ def test_where_the_cache_is() -> None:
     assert default_cache_root(home | {"XDG_CACHE_HOME": "/x", "ISOBUILDER_CACHE": "/y"}) == Path("/y")
     with pytest.raises(HostError):
         default_cache_root({})
+
+
+def test_what_is_added_is_for_everybody_who_shares_the_cache(tmp_path: Path) -> None:
+    assert Cache(tmp_path).add(b"metadata").stat().st_mode & 0o777 == 0o644

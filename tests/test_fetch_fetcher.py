@@ -43,6 +43,7 @@ class Told:
 
     def __init__(self) -> None:
         self.totals: list[int] = []
+        self.notes: list[str] = []
         self.done = 0
 
     @contextmanager
@@ -59,7 +60,7 @@ class Told:
         yield advance
 
     def note(self, line: str) -> None:
-        raise AssertionError(line)
+        self.notes.append(line)
 
     def warning(self, line: str) -> None:
         raise AssertionError(line)
@@ -222,13 +223,22 @@ def test_a_server_that_does_ranges_badly(
     assert told.done == len(BODY)
 
 
-def test_attempts_are_bounded(mirror: Mirror, cache: Cache, fetcher: Fetcher, slept: Slept) -> None:
+def test_attempts_are_bounded_and_told(mirror: Mirror, fetcher: Fetcher, slept: Slept, told: Told) -> None:
     file = named(mirror, "/a")
     mirror.faults["/a"].extend([Fault(status=503)] * 9)
     with pytest.raises(FetchError, match=r"503.*attempt 5, the last"):
         fetcher.fetch_all([file], title="Packages")
     assert len(mirror.requests) == 5
     assert slept.pauses == [1, 2, 4, 8]
+    assert [line.partition("; ")[2] for line in told.notes] == [
+        f"trying again in {pause} s ({attempt} of 5)" for attempt, pause in enumerate((1, 2, 4, 8), start=1)
+    ]
+
+
+def test_a_file_that_is_gone_says_how_to_go_on(mirror: Mirror, fetcher: Fetcher) -> None:
+    with pytest.raises(FetchError, match="404") as caught:
+        fetcher.fetch_all([promised(mirror, "/gone")], title="Packages")
+    assert "isobuilder lock --update" in caught.value.hint
 
 
 def test_a_server_that_lies_about_its_length_does_not_hold_us(mirror: Mirror, cache: Cache, fetcher: Fetcher) -> None:

@@ -178,6 +178,11 @@ class Fetcher:
             except TrustError:
                 download.restart()
                 raise
+            except RefusedError as error:
+                error.hint = (
+                    "A repository drops old packages: if it has, make the lock anew (isobuilder lock --update)."
+                )
+                raise
             self._cache.settle(part, file.sha256)
 
     def _persist(self, url: str, attempt: Callable[[], T], furthest: Callable[[], int]) -> T:
