@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Literal
@@ -92,3 +93,26 @@ def test_the_local_entry_starts_what_is_on_the_disk(
         choose_accelerator=lambda _progress: "tcg",
     )
     assert verdict.passed, verdict.missing
+
+
+def test_a_damaged_medium_does_not_pass_its_own_check(demo_iso: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.iso"
+    shutil.copyfile(demo_iso, damaged)
+    with damaged.open("r+b") as file:
+        file.seek(demo_iso.stat().st_size // 2)
+        byte = file.read(1)
+        file.seek(-1, 1)
+        file.write(bytes([byte[0] ^ 1]))
+    verdict = boot_check(
+        damaged,
+        entry="check",
+        firmware="bios",
+        medium="cdrom",
+        marker=None,
+        timeout=SECONDS,
+        output=tmp_path,
+        progress=Silent(),
+        choose_accelerator=lambda _progress: "tcg",
+    )
+    assert not verdict.passed
+    assert any("FAIL" in line for line in verdict.missing), verdict.missing

@@ -11,7 +11,7 @@ sha256_of() {
 check_medium() {
     argument rd.live.check >/dev/null || return
     # Its words are those of real media: --verbose has the verdict on the console.
-    said=$(checkisomd5 --verbose "$device" 2>&1 | tr '\r' '\n' | tail -n 3)
+    said=$(checkisomd5 --verbose "$device" 2>&1 | tr '\r' '\n' | grep -v -e '^Checking' -e '^$')
     echo "$said"
     case $said in
     *"result is: PASS"*) say "media check passed" ;;
