@@ -32,9 +32,11 @@ class Console:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._quiet = quiet
-        # soft_wrap: a log line stays one line, however narrow its reader is taken to be.
-        self._out = out or Terminal(soft_wrap=True, highlight=False)
-        self._err = err or Terminal(stderr=True, soft_wrap=True, highlight=False)
+        self._out = out or Terminal(highlight=False)
+        self._err = err or Terminal(stderr=True, highlight=False)
+        for stream in (self._out, self._err):
+            # A terminal gets lines that break between words; in a log a line stays one, however long it is.
+            stream.soft_wrap = not stream.is_terminal
         self._clock = clock
 
     def note(self, line: str) -> None:

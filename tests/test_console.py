@@ -59,3 +59,10 @@ def test_what_servers_say_does_not_reach_the_terminal_as_commands() -> None:
     out, text = console(terminal=False)
     out.note("404 \x1b]0;owned\x07\x1b[31mX\r\n\u202e")
     assert text.getvalue() == "404 \ufffd]0;owned\ufffd\ufffd[31mX\ufffd\ufffd\ufffd\n"
+
+
+def test_a_terminal_gets_lines_that_break_between_words() -> None:
+    out, text = console(terminal=True)
+    out.note("word " * 30)
+    assert all(line.split() and set(line.split()) == {"word"} for line in text.getvalue().splitlines())
+    assert len(text.getvalue().splitlines()) == 2
