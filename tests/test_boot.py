@@ -20,21 +20,29 @@ SECONDS = 300
 DONE = r"practice: done"
 
 
-def boot(
-    iso: Path, entry: str, firmware: Literal["bios", "uefi"], medium: Literal["cdrom", "usb"], output: Path
-) -> tuple[Verdict, str]:
-    """The verdict, and what the practice installer said."""
-    verdict = boot_check(
+Firmware = Literal["bios", "uefi"]
+Medium = Literal["cdrom", "usb"]
+
+
+def check(
+    iso: Path, entry: str, firmware: Firmware, medium: Medium, output: Path, marker: str | None = None
+) -> Verdict:
+    return boot_check(
         iso,
         entry=entry,
         firmware=firmware,
         medium=medium,
-        marker=DONE,
+        marker=marker,
         timeout=SECONDS,
         output=output,
         progress=Silent(),
         choose_accelerator=lambda _progress: "tcg",
     )
+
+
+def boot(iso: Path, entry: str, firmware: Firmware, medium: Medium, output: Path) -> tuple[Verdict, str]:
+    """The verdict, and what the practice installer said."""
+    verdict = check(iso, entry, firmware, medium, output, DONE)
     said = verdict.console_log.read_text(encoding="utf-8", errors="replace")
     assert verdict.passed, (*verdict.missing, said[-2000:])
     return verdict, "\n".join(re.findall(r"practice: (.*?)\r?$", said, re.MULTILINE))
@@ -52,8 +60,8 @@ def test_a_role_boots_with_its_own_kickstart_and_a_whole_repository(
     demo_iso: Path,
     tmp_path: Path,
     entry: str,
-    firmware: Literal["bios", "uefi"],
-    medium: Literal["cdrom", "usb"],
+    firmware: Firmware,
+    medium: Medium,
 ) -> None:
     verdict, said = boot(demo_iso, entry, firmware, medium, tmp_path)
     assert f"kickstart /ks/{entry}.cfg sha256 {sha256_on(demo_iso, f'/ks/{entry}.cfg', tmp_path)}" in said
@@ -78,20 +86,8 @@ def test_the_medium_passes_its_own_check_on_uefi(demo_iso: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("firmware", ["bios", "uefi"])
-def test_the_local_entry_starts_what_is_on_the_disk(
-    demo_iso: Path, tmp_path: Path, firmware: Literal["bios", "uefi"]
-) -> None:
-    verdict = boot_check(
-        demo_iso,
-        entry="local",
-        firmware=firmware,
-        medium="cdrom",
-        marker=None,
-        timeout=SECONDS,
-        output=tmp_path,
-        progress=Silent(),
-        choose_accelerator=lambda _progress: "tcg",
-    )
+def test_the_local_entry_starts_what_is_on_the_disk(demo_iso: Path, tmp_path: Path, firmware: Firmware) -> None:
+    verdict = check(demo_iso, "local", firmware, "cdrom", tmp_path)
     assert verdict.passed, verdict.missing
 
 
@@ -103,16 +99,6 @@ def test_a_damaged_medium_does_not_pass_its_own_check(demo_iso: Path, tmp_path: 
         byte = file.read(1)
         file.seek(-1, 1)
         file.write(bytes([byte[0] ^ 1]))
-    verdict = boot_check(
-        damaged,
-        entry="check",
-        firmware="bios",
-        medium="cdrom",
-        marker=None,
-        timeout=SECONDS,
-        output=tmp_path,
-        progress=Silent(),
-        choose_accelerator=lambda _progress: "tcg",
-    )
+    verdict = check(damaged, "check", "bios", "cdrom", tmp_path)
     assert not verdict.passed
     assert any("FAIL" in line for line in verdict.missing), verdict.missing
