@@ -63,10 +63,12 @@ def _mbr(lock: Lock, cache: Cache) -> bytes:
 
 def _keys(lock: Lock, cache: Cache) -> Iterator[tuple[str, Content]]:
     """Keys keep the names that they are published by, like those of a stock medium, unless two would share one."""
-    names = [PurePosixPath(unquote(urlsplit(key.file.url).path)).name for key in lock.keys]
-    for key, name in zip(lock.keys, names, strict=True):
+    # Repositories of one vendor each publish their copy of its key.
+    keys = list({key.file.sha256: key.file for key in lock.keys}.values())
+    names = [PurePosixPath(unquote(urlsplit(key.url).path)).name for key in keys]
+    for key, name in zip(keys, names, strict=True):
         shared = names.count(name) > 1 or not name.startswith("RPM-GPG-KEY")
-        yield (f"RPM-GPG-KEY-{key.file.sha256[:16]}" if shared else name), _cached(key.file, cache)
+        yield (f"RPM-GPG-KEY-{key.sha256[:16]}" if shared else name), _cached(key, cache)
 
 
 def _repodata(lock: Lock, cache: Cache) -> Iterator[tuple[str, Content]]:

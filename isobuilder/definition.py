@@ -40,6 +40,13 @@ def _time_zone(value: str) -> str:
     return value
 
 
+TimeZone = Annotated[
+    str,
+    Matching(r"[A-Za-z][A-Za-z0-9+_-]*(?:/[A-Za-z0-9+_-]+){0,2}", "a time zone such as Europe/Rome"),
+    AfterValidator(_time_zone),
+]
+
+
 def _crypt_hash(value: str) -> str:
     if not re.fullmatch(r"\$(?:5|6|y)\$[./A-Za-z0-9=$]{20,200}", value, re.ASCII):
         # The value is not repeated: it may be somebody's password.
@@ -113,7 +120,7 @@ class Install(Table):
         "en_US.UTF-8"
     )
     keyboard: Annotated[str, Matching(r"[a-z][a-z0-9_-]{0,30}", "a keyboard layout such as us")] = "us"
-    timezone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
+    timezone: TimeZone = "UTC"
     root_password: Annotated[str, AfterValidator(_crypt_hash)] | None = None
     ssh_keys: Many[Annotated[str, AfterValidator(_public_key)]] = ()
     console: SerialLine | None = None

@@ -15,7 +15,6 @@ class IsobuilderError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
-    reference: ClassVar[str] = "internal"
 
     def __init__(self, message: str, *, details: Iterable[str] = (), hint: str = "") -> None:
         super().__init__(message)
@@ -28,67 +27,57 @@ class UsageError(IsobuilderError):
     """The command line asks for something that cannot be."""
 
     exit_code = 2
-    reference = "usage"
 
 
 class DefinitionError(IsobuilderError):
     """The definition, or a file of data that it names, is wrong."""
 
     exit_code = 3
-    reference = "definition"
 
 
 class KickstartError(IsobuilderError):
     """A role's kickstart does not render, or the installer of the release would not take it."""
 
     exit_code = 3
-    reference = "kickstart"
 
 
 class LockError(IsobuilderError):
     """The lock cannot be read, or was made from something else."""
 
     exit_code = 3
-    reference = "lock"
 
 
 class FetchError(IsobuilderError):
     """Something could not be downloaded."""
 
     exit_code = 4
-    reference = "fetch"
 
 
 class TrustError(IsobuilderError):
     """A signature, a key or a checksum is not the one that was promised."""
 
     exit_code = 5
-    reference = "trust"
 
 
 class ResolveError(IsobuilderError):
     """The packages of a role do not resolve, or a name is unknown."""
 
     exit_code = 6
-    reference = "resolve"
 
 
 class HostError(IsobuilderError):
     """This machine lacks space, permission or a tool."""
 
     exit_code = 7
-    reference = "host"
 
 
 class MediumError(IsobuilderError):
     """The medium cannot be made as asked, or a finished one fails a check."""
 
     exit_code = 8
-    reference = "medium"
 
 
 class BootError(IsobuilderError):
     """A boot did not get where it should."""
 
     exit_code = 8
-    reference = "boot"

@@ -19,6 +19,7 @@ from isobuilder.errors import KickstartError
 from isobuilder.releases import Release
 from isobuilder.roles import Role, rendered_text, roles, sections
 
+# Commands that write to disks, or say which.
 _STORAGE_COMMANDS = frozenset(
     {
         "autopart",
@@ -28,13 +29,17 @@ _STORAGE_COMMANDS = frozenset(
         "iscsi",
         "logvol",
         "mount",
+        "nvdimm",
         "part",
         "partition",
         "raid",
         "reqpart",
+        "snapshot",
         "volgroup",
+        "zerombr",
+        "zfcp",
+        "zipl",
     }
-    | {"zerombr", "zfcp"}
 )
 
 _DEPTHS = {
@@ -128,8 +133,10 @@ def read_back(text: str, syntax: str, *, where: str) -> tuple[PackageRequest, tu
     lines = text.splitlines()
 
     def place(number: int | None) -> str:
-        line = _without_secrets(lines[number - 1].strip()) if number and number <= len(lines) else ""
-        return f"{where}, line {number}: {line}" if line else where
+        words = lines[number - 1].split() if number and number <= len(lines) else []
+        # The rest of the line is not repeated: it may hold a password.
+        shown = f"{words[0]} ..." if len(words) > 1 else "".join(words)
+        return f"{where}, line {number}: {shown}" if shown else where
 
     try:
         parser = _Parser(pykickstart.version.makeVersion(pykickstart.version.stringToVersion(syntax)))
@@ -154,22 +161,19 @@ def read_back(text: str, syntax: str, *, where: str) -> tuple[PackageRequest, tu
     return _request(parser.handler.packages, text), tuple(notes)
 
 
-def _without_secrets(line: str) -> str:
-    """A kickstart line for a message: options and arguments are left out where one of them may be a password."""
-    return line if "password" not in line and not line.startswith("rootpw") else f"{line.split(maxsplit=1)[0]} ..."
-
-
 def _plain_passwords(handler: Any) -> Iterator[tuple[int | None, str]]:
     """Passwords that would stand on the medium for everybody to read."""
     rootpw, bootloader = getattr(handler, "rootpw", None), getattr(handler, "bootloader", None)
     users = getattr(getattr(handler, "user", None), "userList", ())
-    for command in (rootpw, bootloader, *users):
-        if command and command.password and not command.isCrypted:
+    shells = getattr(getattr(handler, "sshpw", None), "sshUserList", ())
+    for command in (rootpw, bootloader, *users, *shells):
+        # A crypt hash begins with "$", GRUB's with "grub."; "!" and "*" lock an account.
+        if command and command.password and not (command.isCrypted and re.match(r"[$!*]|grub\.", command.password)):
             yield command.lineno or None, "a plain password would be readable on the medium; use --iscrypted and a hash"
 
 
 def _network_sources(handler: Any) -> Iterator[str]:
-    for name in ("url", "nfs", "ostreesetup", "liveimg"):
+    for name in ("url", "nfs", "ostreesetup", "ostreecontainer", "liveimg"):
         if getattr(getattr(handler, name, None), "seen", False):
             yield name
     for repository in getattr(getattr(handler, "repo", None), "repoList", ()):

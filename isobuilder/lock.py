@@ -118,6 +118,13 @@ class Lock(Table):
             raise ValueError(f"no repository is called {', '.join(unknown)}")
         if sum(boot.path == MBR for boot in self.boot) != 1:
             raise ValueError(f"boot: one entry must be {MBR!r}")
+        checked = {package.file.sha256 for package in self.packages}
+        for boot in self.boot:
+            in_package = boot.vouched_by == "package"
+            if in_package != (boot.member is not None) or (in_package and boot.file.sha256 not in checked):
+                raise ValueError(f"boot: {boot.path} is not out of one of the packages")
+            if boot.path == MBR and not in_package:
+                raise ValueError(f"boot: {MBR} must be out of a package")
         return self
 
 

@@ -118,17 +118,26 @@ def _contradictions(lock: Lock, plan: Plan) -> Iterator[str]:
         "release": (lock.release, plan.release.id),
         "arch": (lock.arch, definition.arch),
         "volume-id": (lock.volume_id, plan.volume_id),
-        "roles": ({role for p in lock.packages for role in p.roles}, {k.role for k in plan.kickstarts}),
+        "mbr": ([boot.member for boot in lock.boot if boot.path == MBR], [plan.facts.boot.mbr.file]),
         "boot files": ({boot.path for boot in lock.boot}, _boot_paths(plan)),
     }
     for key, (locked, planned) in said.items():
         if locked != planned:
             yield f"{key}: the lock says {_shown(locked)}, the definition {_shown(planned)}"
+    roles = {kickstart.role for kickstart in plan.kickstarts}
+    if unknown := {role for package in lock.packages for role in package.roles} - roles:
+        yield f"roles: the definition has no {_shown(unknown)}"
+    if not any(package.roles for package in lock.packages):
+        yield "packages: none is for any role"
     wanted = {r.id: (r.baseurl, r.trust, r.fingerprint) for r in repositories(definition, plan.release)}
     locked_repositories = {r.id: (r.baseurl, r.trust, r.fingerprints) for r in lock.repositories}
     for name in sorted(wanted.keys() | locked_repositories.keys()):
         if wanted.get(name) != locked_repositories.get(name):
             yield f"repository {name}: address, trust or fingerprints are not those of the definition"
+    signers = {r.id: r.repomd_signer for r in lock.repositories}
+    for repository in repositories(definition, plan.release):
+        if repository.repomd_signature == "required" and not signers.get(repository.id):
+            yield f"repository {repository.id}: its metadata must be signed, and was not"
 
 
 def _boot_paths(plan: Plan) -> set[str]:

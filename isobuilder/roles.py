@@ -6,7 +6,7 @@ Templates see validated values only, in a sandbox, and nothing here touches the 
 import re
 import shlex
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,6 +38,7 @@ def roles(definition: Definition, release: Release) -> tuple[Role, ...]:
     """The roles of a medium: the plain one that every medium has, replaced or joined by the definition's own."""
     plain = Role("minimal", f"Install minimal {release.title}", menu=True, template="minimal.ks.j2", folder=None)
     found = {plain.id: plain}
+    lacking = []
     for name, own in definition.role.items():
         if own.kickstart is not None:
             title = own.title or f"Install {name.replace('-', ' ')}"
@@ -45,7 +46,9 @@ def roles(definition: Definition, release: Release) -> tuple[Role, ...]:
         elif name in found:
             found[name] = replace(found[name], title=own.title or found[name].title, menu=own.menu)
         else:
-            raise DefinitionError(f"{definition.path}: role.{name}.kickstart: required, and not there")
+            lacking.append(f"role.{name}.kickstart: required, and not there")
+    if lacking:
+        raise DefinitionError(f"{definition.path}: roles without a kickstart", details=lacking)
     return tuple(found.values())
 
 
@@ -127,24 +130,30 @@ def _check_blocks(environment: jinja2.Environment, name: str) -> None:
     """What a template says outside of the blocks of the one that it extends is dropped by jinja2 without a word."""
     source = environment.loader.get_source(environment, name)[0] if environment.loader else ""
     tree = environment.parse(source, name)
-    extends = tree.find(jinja2.nodes.Extends)
+    extends = next((node for node in tree.body if isinstance(node, jinja2.nodes.Extends)), None)
     if extends is None or not isinstance(extends.template, jinja2.nodes.Const):
         return
-    parent = environment.get_template(extends.template.value)
-    _check_blocks(environment, extends.template.value)
-    mistakes = [
-        f"{name}, line {block.lineno}: {extends.template.value} has no block {block.name!r}"
-        f"{did_you_mean(block.name, parent.blocks)}"
-        for block in tree.find_all(jinja2.nodes.Block)
-        if block.name not in parent.blocks and block in tree.body
-    ]
-    mistakes += [
-        f"{name}, line {output.lineno}: this stands outside of every block, and would be dropped: {text!r}"
-        for output in tree.body
-        if isinstance(output, jinja2.nodes.Output) and (text := _said(output))
-    ]
+    base = extends.template.value
+    _check_blocks(environment, base)
+    blocks = environment.get_template(base).blocks
+    mistakes = []
+    for node in _outside_of_blocks(tree.body):
+        where = f"{name}, line {node.lineno}"
+        if isinstance(node, jinja2.nodes.Block) and node.name not in blocks:
+            mistakes.append(f"{where}: {base} has no block {node.name!r}{did_you_mean(node.name, blocks)}")
+        elif isinstance(node, jinja2.nodes.Output) and (text := _said(node)):
+            mistakes.append(f"{where}: this stands outside of every block, and would be dropped: {text!r}")
     if mistakes:
         raise KickstartError(f"{name}: parts of it would be lost", details=mistakes)
+
+
+def _outside_of_blocks(nodes: Iterable[jinja2.nodes.Node]) -> Iterator[jinja2.nodes.Node]:
+    """Every block and all text that is in no block, however deep in conditions and loops."""
+    for node in nodes:
+        if isinstance(node, jinja2.nodes.Block | jinja2.nodes.Output):
+            yield node
+        elif not isinstance(node, jinja2.nodes.Macro | jinja2.nodes.AssignBlock):
+            yield from _outside_of_blocks(node.iter_child_nodes())
 
 
 def _said(output: jinja2.nodes.Output) -> str:

@@ -189,7 +189,7 @@ def unsigned(lock: Path) -> tuple[LockedRepository, ...]:
     ("key", "value", "words"),
     [
         ("volume_id", "OTHER", "volume-id: the lock says 'OTHER'"),
-        ("packages", (), "roles: the lock says"),
+        ("packages", (), "boot: mbr is not out of one of the packages"),
         ("arch", "aarch64", "arch: the lock says"),
         ("repositories", None, "repository baseos: address, trust or fingerprints"),
     ],
@@ -200,6 +200,37 @@ def test_a_lock_cannot_overrule_the_definition(again: Demo, key: str, value: obj
     assert done.returncode == 3, done.stderr
     assert words in done.stderr
     assert not list(again.folder.glob("*.iso*"))
+
+
+def test_a_lock_without_packages_for_roles_or_without_a_required_signature_is_refused(again: Demo) -> None:
+    lock = read_lock(again.lock)
+    assert lock
+    rewrite(
+        again,
+        packages=tuple(package.model_copy(update={"roles": (), "reasons": ()}) for package in lock.packages),
+        repositories=tuple(one.model_copy(update={"repomd_signer": None}) for one in lock.repositories),
+    )
+    done = isobuilder("build", "--cache-dir", str(again.cache), cwd=again.folder)
+    assert done.returncode == 3, done.stderr
+    assert "packages: none is for any role" in done.stderr
+    assert "repository baseos: its metadata must be signed, and was not" in done.stderr
+
+
+def test_one_key_at_two_addresses_is_on_the_medium_once(mirror: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "mirror"
+    output("cp", "-rl", mirror, copy)
+    shutil.copy(mirror / "os/RPM-GPG-KEY-practice", copy / "extras")
+    with serve(copy) as url:
+        site = url.rstrip("/")
+        write_demo(tmp_path / "site", site, mirror)
+        release = tmp_path / "site/practice.toml"
+        old = f'baseurl = "{site}/extras/"\ngpgkey = "{site}/os/'
+        assert old in release.read_text()
+        release.write_text(release.read_text().replace(old, old.replace("/os/", "/extras/")))
+        done = isobuilder("build", "--cache-dir", str(tmp_path / "cache"), cwd=tmp_path / "site")
+    assert done.returncode == 0, done.stderr
+    listed = output("bsdtar", "-tf", tmp_path / "site" / ISO_NAME).splitlines()
+    assert [name for name in listed if name.startswith("RPM-GPG-KEY-")] == ["RPM-GPG-KEY-practice"]
 
 
 def test_an_unsigned_repository_is_taken_only_when_the_definition_says_so_and_then_loudly(

@@ -236,6 +236,9 @@ def test_an_included_file_reports_its_own_mistakes_and_may_rely_on_the_pre_of_it
         ("lang en_US.UTF-8\nrootpw hunter2\n", "plain password"),
         ("user --name=eve --password=hunter2 --plaintext\n", "plain password"),
         ("bootloader --password=hunter2\n", "plain password"),
+        ("sshpw --username=root hunter2 --plaintext\n", "plain password"),
+        ("rootpw --iscrypted hunter2\n", "plain password"),
+        ("part / --sze=1 --encrypted --passphrase=hunter2\n", "line 1: part ..."),
         ("{% include 'own.ks.j2' %}", "recursion"),
     ],
 )
@@ -258,6 +261,8 @@ def test_hashed_passwords_are_fine_and_network_sources_are_noted(tmp_path: Path)
         ("{% block package %}\ntmux\n{% endblock %}\n", "no block 'package'; did you mean 'packages'?"),
         ("# a comment is no loss\nclearpart --all\n", "would be dropped: 'clearpart --all'"),
         ("{{ install.language }}\n", "would be dropped"),
+        ("{% if install.language %}\ntmux\n{% endif %}\n", "would be dropped: 'tmux'"),
+        ("{% for x in [1] %}{% block pakcages %}tmux{% endblock %}{% endfor %}\n", "no block 'pakcages'"),
     ],
 )
 def test_what_a_template_would_lose_is_said(tmp_path: Path, body: str, words: str) -> None:
@@ -269,8 +274,9 @@ def test_what_a_template_would_lose_is_said(tmp_path: Path, body: str, words: st
 def test_a_role_of_ours_can_be_renamed_or_hidden_and_others_need_a_kickstart(tmp_path: Path) -> None:
     minimal = render(tmp_path, extra='[role.minimal]\ntitle = "Small"\nmenu = false')["minimal"]
     assert (minimal.title, minimal.menu) == ("Small", False)
-    with pytest.raises(DefinitionError, match=r"role\.other\.kickstart: required"):
-        render(tmp_path, extra='[role.other]\ntitle = "Other"')
+    with pytest.raises(DefinitionError) as caught:
+        render(tmp_path, extra='[role.other]\ntitle = "Other"\n[role.more]\nmenu = false')
+    assert [line.partition(":")[0] for line in caught.value.details] == ["role.other.kickstart", "role.more.kickstart"]
 
 
 def test_sections_end_where_the_installer_ends_them() -> None:

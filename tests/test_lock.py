@@ -89,7 +89,11 @@ def test_a_lock_of_another_shape_is_refused_with_what_is_wrong(tmp_path: Path, c
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"boot": []}, "one entry must be 'mbr'"), ({"repositories": []}, "no repository is called x")],
+    [
+        ({"boot": []}, "one entry must be 'mbr'"),
+        ({"repositories": []}, "no repository is called x"),
+        ({"packages": []}, "mbr is not out of one of the packages"),
+    ],
 )
 def test_a_lock_that_names_what_it_lacks_is_refused(tmp_path: Path, change: dict[str, object], words: str) -> None:
     path = tmp_path / "site.lock"
@@ -99,7 +103,7 @@ def test_a_lock_that_names_what_it_lacks_is_refused(tmp_path: Path, change: dict
     assert any(words in line for line in caught.value.details)
 
 
-@pytest.mark.parametrize("change", [{"packages": []}, {"epoch": 2}, {"volume-id": "OTHER"}, {"seal": "0" * 64}])
+@pytest.mark.parametrize("change", [{"release": "8"}, {"epoch": 2}, {"volume-id": "OTHER"}, {"seal": "0" * 64}])
 def test_a_lock_that_was_edited_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
     path = tmp_path / "site.lock"
     path.write_text(json.dumps(json.loads(dump_lock(LOCK)) | change))

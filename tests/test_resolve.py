@@ -414,3 +414,9 @@ def publish(folder: Path, target: Path) -> Source:
         files["group" if kind == "comps" else kind] = copy
     (target / "repodata" / "repomd.xml").write_text(repomd.xml_dump(), encoding="utf-8")
     return Source("base", 99, "https://mirror.example.org/base/", files)
+
+
+def test_a_version_that_no_package_can_have_is_refused(tmp_path: Path) -> None:
+    odd = make_repository(tmp_path / "odd", [Fake("odd one")], id="odd")
+    with pytest.raises(TrustError, match=r"a package that cannot be: 'odd one-0:1-1\.noarch'"):
+        run(odd, request("odd one"))

@@ -63,6 +63,8 @@ class Boot(Table):
     def _bios_image_is_there(self) -> Self:
         if self.bios_image not in self.files:
             raise ValueError(f"bios-image: {self.bios_image!r} is not one of files")
+        if "mbr" in self.files:
+            raise ValueError("files: the lock has the name 'mbr' for the master boot record's code")
         return self
 
 

@@ -10,8 +10,9 @@ from types import MappingProxyType
 from typing import Any
 
 import solv
+from pydantic import ValidationError
 
-from isobuilder.errors import ResolveError
+from isobuilder.errors import ResolveError, TrustError
 from isobuilder.lock import Package
 from isobuilder.repository.comps import merge_comps, parse_comps
 from isobuilder.resolve.pool import PackagePool, Source
@@ -169,10 +170,14 @@ def _jobs_in(problem: Any) -> list[int]:
 def _package(pool: PackagePool, number: int, reasons: Mapping[str, str]) -> Package:
     solvable = pool.solv.id2solvable(number)
     evr = solvable.evr if ":" in solvable.evr else f"0:{solvable.evr}"
-    return Package(
-        nevra=f"{solvable.name}-{evr}.{solvable.arch}",
-        repository=solvable.repo.name,
-        file=pool.file(solvable),
-        roles=tuple(reasons),
-        reasons=tuple(reasons.values()),
-    )
+    nevra = f"{solvable.name}-{evr}.{solvable.arch}"
+    try:
+        return Package(
+            nevra=nevra,
+            repository=solvable.repo.name,
+            file=pool.file(solvable),
+            roles=tuple(reasons),
+            reasons=tuple(reasons.values()),
+        )
+    except ValidationError as error:
+        raise TrustError(f"repository {solvable.repo.name}: it has a package that cannot be: {nevra!r}") from error
