@@ -224,14 +224,14 @@ def main() -> NoReturn:
     except SystemExit as stop:
         code = stop.code
         if code == EXIT_INTERRUPTED:
-            print("interrupted; run it again to go on", file=sys.stderr)  # noqa: T201
+            typer.echo("interrupted; run it again to go on", err=True)
     except OSError as error:
         # Results that cannot be written; what the rooms meet on the disk they translate themselves.
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        typer.echo(f"error: {error}", err=True)
         code = HostError.exit_code
     except Exception:  # noqa: BLE001 - the last resort: whatever came here is a bug of ours
         traceback.print_exc()
-        print(f"isobuilder {__version__}: a bug. Please report the lines above, and the definition.", file=sys.stderr)  # noqa: T201
+        typer.echo(f"isobuilder {__version__}: a bug. Please report the lines above, and the definition.", err=True)
         code = EXIT_BUG
     sys.exit(code)
 

@@ -216,23 +216,6 @@ def test_a_lock_without_packages_for_roles_or_without_a_required_signature_is_re
     assert "repository baseos: its metadata must be signed, and was not" in done.stderr
 
 
-def test_one_key_at_two_addresses_is_on_the_medium_once(mirror: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "mirror"
-    output("cp", "-rl", mirror, copy)
-    shutil.copy(mirror / "os/RPM-GPG-KEY-practice", copy / "extras")
-    with serve(copy) as url:
-        site = url.rstrip("/")
-        write_demo(tmp_path / "site", site, mirror)
-        release = tmp_path / "site/practice.toml"
-        old = f'baseurl = "{site}/extras/"\ngpgkey = "{site}/os/'
-        assert old in release.read_text()
-        release.write_text(release.read_text().replace(old, old.replace("/os/", "/extras/")))
-        done = isobuilder("build", "--cache-dir", str(tmp_path / "cache"), cwd=tmp_path / "site")
-    assert done.returncode == 0, done.stderr
-    listed = output("bsdtar", "-tf", tmp_path / "site" / ISO_NAME).splitlines()
-    assert [name for name in listed if name.startswith("RPM-GPG-KEY-")] == ["RPM-GPG-KEY-practice"]
-
-
 def test_an_unsigned_repository_is_taken_only_when_the_definition_says_so_and_then_loudly(
     mirror_url: str, mirror: Path, tmp_path: Path
 ) -> None:
@@ -244,21 +227,23 @@ def test_an_unsigned_repository_is_taken_only_when_the_definition_says_so_and_th
     assert "warning: repository extras: its packages are unsigned, as the definition says" in done.stderr
 
 
-def test_two_keys_of_one_name_are_both_on_the_medium(mirror: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "mirror"
-    output("cp", "-rl", mirror, copy)
-    (copy / "RPM-GPG-KEY-practice").write_bytes((mirror / "os/RPM-GPG-KEY-practice").read_bytes() + b"\n")
-    with serve(copy) as url:
-        site = url.rstrip("/")
-        write_demo(tmp_path / "site", site, mirror)
-        release = tmp_path / "site/practice.toml"
-        old = f'baseurl = "{site}/extras/"\ngpgkey = "{site}/os/RPM-GPG-KEY-practice"'
-        assert old in release.read_text()
-        release.write_text(release.read_text().replace(old, old.replace("/os/RPM", "/RPM")))
-        done = isobuilder("build", "--cache-dir", str(tmp_path / "cache"), cwd=tmp_path / "site")
+@pytest.mark.parametrize(("added", "count"), [(b"", 1), (b"\n", 2)], ids=["the same key", "another file"])
+def test_keys_of_one_name_at_two_addresses(
+    copied_mirror: tuple[Path, str], mirror: Path, tmp_path: Path, added: bytes, count: int
+) -> None:
+    copy, url = copied_mirror
+    (copy / "extras/RPM-GPG-KEY-practice").write_bytes((mirror / "os/RPM-GPG-KEY-practice").read_bytes() + added)
+    write_demo(tmp_path / "site", url, mirror)
+    release = tmp_path / "site/practice.toml"
+    old = f'baseurl = "{url}/extras/"\ngpgkey = "{url}/os/'
+    assert old in release.read_text()
+    release.write_text(release.read_text().replace(old, old.replace("/os/", "/extras/")))
+    done = isobuilder("build", "--cache-dir", str(tmp_path / "cache"), cwd=tmp_path / "site")
     assert done.returncode == 0, done.stderr
     listed = output("bsdtar", "-tf", tmp_path / "site" / ISO_NAME).splitlines()
-    assert len([name for name in listed if name.startswith("RPM-GPG-KEY-")]) == 2
+    keys = [name for name in listed if name.startswith("RPM-GPG-KEY-")]
+    assert len(keys) == count
+    assert (keys == ["RPM-GPG-KEY-practice"]) == (count == 1)
 
 
 def test_what_is_taken_on_trust_is_said(demo: Demo) -> None:
