@@ -131,6 +131,13 @@ def test_a_machine_that_resets_has_ended(tmp_path: Path, log: Path) -> None:
             vm.screenshot(tmp_path / "screen.png")
 
 
+def test_a_crash_of_qemu_is_no_word_about_the_medium(blank: Path, log: Path) -> None:
+    with VirtualMachine(Machine("bios", "usb"), blank, accelerator="tcg", console_log=log) as vm:
+        os.kill(machine_of(os.getpid()), signal.SIGSEGV)
+        with pytest.raises(HostError, match=r"crashed .* signal 11"):
+            vm.expect([HELLO], SECONDS)
+
+
 def test_serial_ports_are_counted_as_a_pc_counts_them(stick: Path, log: Path) -> None:
     with VirtualMachine(Machine("bios", "usb", serial_port=1), stick, accelerator="tcg", console_log=log) as vm:
         assert vm.expect([HELLO], 3) is None

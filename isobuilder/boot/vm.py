@@ -58,7 +58,6 @@ class Machine:
     firmware: Firmware
     medium: Medium
     memory_mib: int = 1024
-    cpus: int = 2
     serial_port: int = 0
 
 
@@ -128,12 +127,16 @@ class VirtualMachine:
         return self._hung_up or self._process.poll() is not None
 
     def expect(self, patterns: Sequence[re.Pattern[str]], timeout: float) -> Heard | None:
-        """Wait until the serial line shows one of `patterns`; None when `timeout` seconds pass or the machine ends."""
+        """Wait until the serial line shows one of `patterns`; None when `timeout` seconds pass or the machine ends.
+
+        Raises HostError when it ended because QEMU crashed: that says nothing about the medium.
+        """
         deadline = self._clock() + timeout
         while True:
             if heard := self._console.find(patterns):
                 return heard
             if not self._listen(deadline - self._clock()):
+                self._refuse_a_crash()
                 return None
 
     def keys(self, *names: str) -> None:
@@ -157,7 +160,7 @@ class VirtualMachine:
             _require(tool, package)
         scratch = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="isobuilder-vm-")))
         log = ending.enter_context(_log_file(self._console_log))
-        stderr = ending.enter_context((scratch / "stderr").open("w+b"))
+        self._stderr = ending.enter_context((scratch / "stderr").open("w+b"))
         self._console = SerialConsole(log)
         self._serial_out = _serial_pipes(scratch, ending)
         control, far_control = _socket_pair(ending)
@@ -167,24 +170,39 @@ class VirtualMachine:
             *_disk_arguments(self._disk, scratch),
             *_lines_out(scratch / SERIAL_PIPE, far_control, self._machine.serial_port),
         ]
-        self._process = _spawn(command, far_control, stderr)
+        self._process = _spawn(command, far_control, self._stderr)
         ending.callback(_end, self._process)
         far_control.close()
         self._runner = ending.enter_context(asyncio.Runner())
         self._control = QMPClient("isobuilder")
-        self._connect(control, ending, stderr)
+        self._connect(control, ending)
         self._switched_on = self._clock()
         self._execute("cont", {})
 
-    def _connect(self, control: socket.socket, ending: contextlib.ExitStack, stderr: BinaryIO) -> None:
+    def _connect(self, control: socket.socket, ending: contextlib.ExitStack) -> None:
         try:
             self._runner.run(asyncio.wait_for(self._control.connect(control), QMP_SECONDS))
         except (QMPError, OSError, EOFError, TimeoutError) as error:
             _end(self._process)
-            stderr.seek(0)
-            words = stderr.read(10_000).decode(errors="replace").strip().splitlines()
-            raise HostError(f"{QEMU} does not start", details=words or [str(error)]) from error
+            raise HostError(f"{QEMU} does not start", details=self._last_words() or [str(error)]) from error
         ending.callback(self._disconnect)
+
+    def _refuse_a_crash(self) -> None:
+        if not self._hung_up:
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            status = self._process.wait(END_SECONDS)
+            if status:
+                how = f"signal {-status}" if status < 0 else f"exit {status}"
+                raise HostError(
+                    f"{QEMU} crashed {self.seconds:.1f} s after power on: {how}",
+                    details=self._last_words(),
+                    hint="This says nothing about the medium: run the check again, or use another version of QEMU.",
+                )
+
+    def _last_words(self) -> list[str]:
+        self._stderr.seek(0)
+        return self._stderr.read(10_000).decode(errors="replace").strip().splitlines()
 
     def _disconnect(self) -> None:
         # QEMU may be gone already; then there is nobody to take leave of.
@@ -250,7 +268,8 @@ def _command(machine: Machine, iso: Path, accelerator: Accelerator) -> list[str]
     return [
         *("setpriv", "--pdeathsig", "KILL", QEMU, "-S", "-no-reboot"),
         *_processor(accelerator),
-        *("-machine", "q35", "-m", str(machine.memory_mib), "-smp", str(machine.cpus)),
+        # One processor: with two, the translator of QEMU 7.2 was seen to crash while the guest mapped its devices.
+        *("-machine", "q35", "-m", str(machine.memory_mib), "-smp", "1"),
         *("-nodefaults", "-no-user-config", "-display", "none", "-vga", "std", "-device", "virtio-rng-pci"),
         *_blockdev("medium", iso, read_only=True),
         *_medium_devices(machine.medium),
