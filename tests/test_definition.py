@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 import isobuilder.releases
+from isobuilder.blueprint import Blueprint
 from isobuilder.definition import Definition, load_definition
 from isobuilder.errors import DefinitionError
-from isobuilder.releases import end_of_life_warning, load_release, repositories
+from isobuilder.releases import end_of_life_warning, load_release
 
 HASH = "$6$saltsalt$" + "a" * 86
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZvb2Jhcg0123456789abcdefghijklmn admin@site"
@@ -68,7 +69,7 @@ def test_everything_that_it_can_say(tmp_path: Path) -> None:
     )
     assert definition.repository[0].fingerprint == ("0123456789ABCDEF0123456789ABCDEF01234567",)
     assert definition.role["rack-node"].menu is False
-    merged = repositories(definition, load_release(definition))
+    merged = Blueprint(definition, load_release(definition), None).repositories
     assert [repository.id for repository in merged] == ["baseos", "appstream", "site"]
     assert merged[2].baseurl == "https://repo.example.org/el9/x86_64/"
 
@@ -159,7 +160,7 @@ def test_names_that_the_menu_has_and_ids_twice_are_refused(tmp_path: Path) -> No
     assert mistakes(tmp_path, f"surplus = 1\n{text}") == (
         "repository: two have the id 'x'",
         "role.local: the menu has an entry 'local' already",
-        "surplus: unknown key; known: arch, install, menu, name, release, repository, role, version, volume-id",
+        "surplus: unknown key; known: arch, install, menu, name, product, release, repository, role, version, volume-id",
     )
 
 
@@ -209,7 +210,7 @@ def test_a_release_file_of_ones_own_reports_all_its_mistakes(tmp_path: Path) -> 
 def test_a_release_whose_menu_could_not_boot_is_refused(tmp_path: Path) -> None:
     shipped = Path(isobuilder.releases.__file__).with_name("9-stream.toml").read_text()
     for old, new, words in (
-        ('bios-image = "isolinux/isolinux.bin"', 'bios-image = "isolinux/other.bin"', "not one of files"),
+        ('image = "isolinux/isolinux.bin"', 'image = "isolinux/other.bin"', "not one of files"),
         (
             'local-loaders = ["/EFI/centos/shimx64.efi", "/EFI/centos/grubx64.efi"]',
             "local-loaders = []",
