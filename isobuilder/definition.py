@@ -177,8 +177,8 @@ class _AskOr:
 class Install(Table):
     """What every role's kickstart shares.
 
-    `disk`: None ("ask") leaves storage to the installer's screens; a match makes the install unattended. `reinstall` lets it
-    take a disk that this definition's medium has installed before; any other disk must be empty.
+    `disk`: None ("ask") leaves storage to the installer's screens; a match makes the install unattended. `reinstall`
+    lets it take a disk that this definition's medium has installed before; any other disk must be empty.
     """
 
     language: Annotated[str, Matching(r"[a-z]{2,3}_[A-Z]{2}(?:\.UTF-8)?", "a language such as en_US.UTF-8")] = (
