@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from isobuilder.definition import Definition, Repository, load_definition
+from isobuilder.definition import Definition, Repository, find_definition
 from isobuilder.products import Edition, Product, load_product
 from isobuilder.releases import ArchFacts, Release, load_release
 
@@ -68,9 +68,12 @@ class Blueprint:
         return tuple(one.model_copy(update={"baseurl": expand(one.baseurl, arch)}) for one in merged.values())
 
 
-def read_blueprint(path: Path) -> Blueprint:
-    """Read the definition at `path`, and the files that it names. Raises DefinitionError with a file's mistakes."""
-    definition = load_definition(path)
+def read_blueprint(path: Path | None) -> Blueprint:
+    """Read the definition at `path` (None as in `find_definition`), and the files that it names.
+
+    Raises DefinitionError with all the mistakes of a file.
+    """
+    definition = find_definition(path)
     release = load_release(definition)
     return Blueprint(definition, release, load_product(definition, release))
 

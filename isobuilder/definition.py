@@ -20,9 +20,14 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
+from isobuilder.resources import data_folder
 from isobuilder.schema import Many, Matching, Table, did_you_mean, load_toml
 
 Arch = Literal["x86_64", "aarch64"]
+
+# Where a definition is when nothing else is said, and our own where there is none.
+USUAL_PLACE = Path("media.toml")
+SHIPPED = "default.toml"
 
 # Entries that every menu has; a role cannot take their names.
 BUILT_IN_ENTRIES = ("check", "rescue", "local")
@@ -177,8 +182,8 @@ class _AskOr:
 class Install(Table):
     """What every role's kickstart shares.
 
-    `disk`: None ("ask") leaves storage to the installer's screens; a match makes the install unattended. `reinstall` lets it
-    take a disk that this definition's medium has installed before; any other disk must be empty.
+    `disk`: None ("ask") leaves storage to the installer's screens; a match makes the install unattended. `reinstall`
+    lets it take a disk that this definition's medium has installed before; any other disk must be empty.
     """
 
     language: Annotated[str, Matching(r"[a-z]{2,3}_[A-Z]{2}(?:\.UTF-8)?", "a language such as en_US.UTF-8")] = (
@@ -250,8 +255,18 @@ class Definition(Table):
         return self._path.parent
 
 
-def load_definition(path: Path) -> Definition:
-    """Read the definition at `path`. Raises DefinitionError that lists every mistake with its key."""
+def find_definition(path: Path | None) -> Definition:
+    """The definition at `path`; without one, that of the current folder, or else the one that ships with isobuilder.
+
+    That one behaves as if it lay in the current folder. Raises DefinitionError that lists every mistake with its key.
+    """
+    place = path or USUAL_PLACE
+    shipped = path is None and not place.exists()
+    return load_definition(data_folder("kickstarts") / SHIPPED if shipped else place, place=place)
+
+
+def load_definition(path: Path, *, place: Path | None = None) -> Definition:
+    """Read the definition at `path`, as one that lies at `place`. Raises DefinitionError like `find_definition`."""
     definition = load_toml(path, Definition, "definition")
-    definition._path = path  # noqa: SLF001 - a value of the file's place, not of its text
+    definition._path = place or path  # noqa: SLF001 - a value of the file's place, not of its text
     return definition

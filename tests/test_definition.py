@@ -8,7 +8,7 @@ import pytest
 
 import isobuilder.releases
 from isobuilder.blueprint import Blueprint
-from isobuilder.definition import Definition, load_definition
+from isobuilder.definition import Definition, load_definition, size_bytes
 from isobuilder.errors import DefinitionError
 from isobuilder.releases import end_of_life_warning, load_release
 
@@ -154,13 +154,37 @@ def test_a_signed_repository_needs_its_pin(tmp_path: Path) -> None:
     assert mistake.startswith("repository[1]: gpgkey and fingerprint are required")
 
 
+@pytest.mark.parametrize(
+    ("disk", "words"),
+    [
+        ('"aks"', "install.disk: 'aks' is neither \"ask\" nor a table"),
+        ("{}", "install.disk: says nothing"),
+        ('{ modell = "x" }', "install.disk.modell: unknown key; did you mean 'model'?"),
+        ('{ min-size = "100" }', "install.disk.min-size: '100' is not a size such as 100GB"),
+        ('{ min-size = "2TB", max-size = "1.5TiB" }', "install.disk: min-size 2TB is more than max-size 1.5TiB"),
+        ("""{ model = "a'; reboot" }""", "install.disk.model: "),
+        ('"ask"\nreinstall = true', "install: reinstall: true without a disk"),
+    ],
+)
+def test_a_disk_that_says_too_little_or_too_much_is_refused(tmp_path: Path, disk: str, words: str) -> None:
+    found = mistakes(tmp_path, f'version = 1\nname = "s"\nrelease = "9-stream"\n[install]\ndisk = {disk}\n')
+    assert any(mistake.startswith(words) for mistake in found), found
+
+
+def test_sizes_count_in_thousands_or_in_1024s() -> None:
+    assert size_bytes("100GB") == 100 * 10**9
+    assert size_bytes("1.5TiB") == 3 * 2**39
+    assert size_bytes("1MB") == 10**6
+
+
 def test_names_that_the_menu_has_and_ids_twice_are_refused(tmp_path: Path) -> None:
     repository = '[[repository]]\nid = "x"\nbaseurl = "https://x.example.org/"\ntrust = "unsigned"\n'
     text = f'version = 1\nname = "s"\nrelease = "9-stream"\n{repository * 2}[role.local]\nkickstart = "x.ks"\n'
+    keys = [field.alias or "" for field in Definition.model_fields.values()]
     assert mistakes(tmp_path, f"surplus = 1\n{text}") == (
         "repository: two have the id 'x'",
         "role.local: the menu has an entry 'local' already",
-        "surplus: unknown key; known: arch, install, menu, name, product, release, repository, role, version, volume-id",
+        f"surplus: unknown key; known: {', '.join(sorted(keys))}",
     )
 
 
