@@ -9,7 +9,7 @@ from isobuilder import mediainfo
 from isobuilder.errors import MediumError
 from isobuilder.fetch.cache import Cache
 from isobuilder.iso.bootimage import fat_image
-from isobuilder.lock import MBR, File, Lock
+from isobuilder.lock import MBR, File, Lock, RepositoryFile
 from isobuilder.plan import Plan
 from isobuilder.repository.comps import merge_comps
 from isobuilder.repository.repodata import write_repodata
@@ -58,7 +58,8 @@ def _mbr(lock: Lock, cache: Cache) -> bytes:
     try:
         return read_member(cache.check(boot.file.sha256), boot.member or "", limit=MEMBER_LIMIT)
     except MediumError as error:
-        raise MediumError(f"{boot.file.url}: {error.message}", hint="The release file's key mbr names it.") from error
+        package = next(package.nevra for package in lock.packages if package.file.sha256 == boot.file.sha256)
+        raise MediumError(f"{package}: {error.message}", hint="The release file's key mbr names it.") from error
 
 
 def _keys(lock: Lock, cache: Cache) -> Iterator[tuple[str, Content]]:
@@ -95,7 +96,7 @@ def _mediainfo(plan: Plan, lock: Lock, files: Mapping[str, Content]) -> list[tup
     ]
 
 
-def _cached(file: File, cache: Cache) -> Cached:
+def _cached(file: File | RepositoryFile, cache: Cache) -> Cached:
     return Cached(cache.path(file.sha256), file.sha256, file.size)
 
 

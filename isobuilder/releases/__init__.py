@@ -5,13 +5,12 @@ key of `Release`.
 """
 
 import datetime as dt
-import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from isobuilder.definition import Definition, Repository, Title, Url
+from isobuilder.definition import Definition, Repository, Title, Url, fill_in
 from isobuilder.errors import DefinitionError
 from isobuilder.schema import Many, Matching, Table, did_you_mean, load_toml
 
@@ -137,12 +136,9 @@ def repositories(definition: Definition, release: Release) -> tuple[Repository, 
     """The repositories of a medium: the release's, replaced or joined by the definition's, `$basearch` filled in."""
     merged = {repository.id: repository for repository in release.repository}
     merged |= {repository.id: repository for repository in definition.repository}
-    return tuple(
-        repository.model_copy(update={"baseurl": expand(repository.baseurl, definition.arch)})
-        for repository in merged.values()
-    )
+    return tuple(repository.for_arch(definition.arch) for repository in merged.values())
 
 
 def expand(url: str, arch: str) -> str:
     """`url` with `$basearch` filled in, and one slash at the end."""
-    return re.sub(r"\$basearch\b", arch, url).rstrip("/") + "/"
+    return fill_in(url, arch).rstrip("/") + "/"
