@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import subprocess
+import tomllib
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from tests.practice.mirror import cache_folder, ensure_mirror, write_demo
 from tests.practice.server import serve
 
 pytestmark = pytest.mark.practice
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +85,19 @@ def test_dnf_resolves_what_kickstarts_ask_for(mirror: Path, tmp_path: Path) -> N
     assert legacy.error is None
     assert "rack-tools-0:0.9-1.noarch" in legacy.packages
     assert nowhere.error is not None
+
+
+@pytest.mark.parametrize("role", ["frontend", "nc", "image"])
+def test_dnf_resolves_what_eucalyptus_asks_for(mirror: Path, tmp_path: Path, role: str) -> None:
+    shipped = tomllib.loads((ROOT / "kickstarts/eucalyptus/product.toml").read_text(encoding="utf-8"))
+    ours = tomllib.loads((ROOT / "tests/practice/demo/eucalyptus/product.toml").read_text(encoding="utf-8"))
+    facts = shipped["release"]["7"]["facts"]
+    wanted = [facts["time_package"], *facts[f"{role}_packages"]]
+    assert ours["release"]["practice"]["facts"][f"{role}_packages"] == facts[f"{role}_packages"]
+    repositories = {name: (mirror / name, 99) for name in ("os", "eucalyptus")}
+    [answer] = ask_dnf(repositories, [Scenario(["@core", *wanted])], tmp_path)
+    assert answer.error is None
+    assert set(wanted) <= {nevra.rsplit("-", 2)[0] for nevra in answer.packages}
 
 
 def test_nothing_of_one_machine_is_in_the_packages(mirror: Path) -> None:
