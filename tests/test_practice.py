@@ -13,6 +13,7 @@ from productmd.treeinfo import TreeInfo
 
 from isobuilder.definition import load_definition
 from isobuilder.errors import HostError
+from isobuilder.products import load_product
 from isobuilder.releases import load_release
 from tests.dnf_oracle import Scenario, ask_dnf
 from tests.practice import host, packages
@@ -162,6 +163,15 @@ def test_the_demo_is_a_definition_that_loads(mirror: Path, fingerprint: str, tmp
     boot = release.arch["x86_64"].boot
     for path in boot.tree_files:
         assert (mirror / "os" / path).is_file(), path
+
+
+def test_the_demo_has_eucalyptus_for_the_practice_release(mirror: Path, fingerprint: str, tmp_path: Path) -> None:
+    definition = load_definition(write_demo(tmp_path / "demo", "http://127.0.0.1:8642", mirror))
+    product = load_product(definition.model_copy(update={"product": "./eucalyptus"}), load_release(definition))
+    assert product is not None
+    assert [role.id for role in product.role] == ["nc", "frontend", "ciab", "image"]
+    [repository] = product.release["practice"].repository
+    assert (repository.fingerprint, repository.baseurl) == ((fingerprint,), "http://127.0.0.1:8642/eucalyptus/")
 
 
 def test_a_mirror_that_is_there_is_not_made_again(mirror: Path) -> None:
