@@ -324,7 +324,7 @@ def test_pins_are_those_of_the_keys(real_metadata: Path, name: str, tmp_path: Pa
 
 
 def primary_fingerprints(key: Path, home: Path) -> list[str]:
-    command = ["gpg", "--homedir", home, "--batch", "--no-permission-warning", "--with-colons", "--show-keys", key]
+    command = ["gpg", "--homedir", str(home), "--batch", "--with-colons", "--show-keys", str(key)]
     said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
     return re.findall(r"^pub:.*\nfpr:+([0-9A-F]{40}):", said, re.MULTILINE)
 
