@@ -8,7 +8,7 @@ from isobuilder.blueprint import key_names
 from isobuilder.errors import MediumError
 from isobuilder.fetch.cache import Cache
 from isobuilder.iso.bootimage import fat_image
-from isobuilder.lock import File, Lock
+from isobuilder.lock import File, Lock, RepositoryFile
 from isobuilder.plan import Plan
 from isobuilder.releases import MBR
 from isobuilder.repository.comps import merge_comps
@@ -61,8 +61,9 @@ def _mbr(lock: Lock, cache: Cache) -> bytes:
     try:
         return read_member(cache.check(boot.file.sha256), boot.member or "", limit=MEMBER_LIMIT)
     except MediumError as error:
+        package = next(package.nevra for package in lock.packages if package.file.sha256 == boot.file.sha256)
         raise MediumError(
-            f"{boot.file.url}: {error.message}", hint="The release file's key boot.bios.mbr names it."
+            f"{package}: {error.message}", hint="The release file's key boot.bios.mbr names it."
         ) from error
 
 
@@ -97,7 +98,7 @@ def _mediainfo(plan: Plan, lock: Lock, files: Mapping[str, Content]) -> list[tup
     ]
 
 
-def _cached(file: File, cache: Cache) -> Cached:
+def _cached(file: File | RepositoryFile, cache: Cache) -> Cached:
     return Cached(cache.path(file.sha256), file.sha256, file.size)
 
 
