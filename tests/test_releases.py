@@ -21,6 +21,8 @@ import isobuilder.releases
 from isobuilder.definition import Repository
 from isobuilder.releases import Release, end_of_life_warning
 from isobuilder.schema import load_toml
+from tests.dnf_oracle import Scenario, ask_dnf
+from tests.repositories import publish
 
 FOLDER = Path(isobuilder.releases.__file__).parent
 IDS = ("6", "7", "8-stream", "9-stream", "10-stream")
@@ -289,6 +291,51 @@ def test_packages_are_there(real_metadata: Path, name: str, repository: str, els
     facts = shipped.arch["x86_64"]
     wanted = {*facts.always, *facts.may, shipped.wizard.package}
     assert wanted - names(real_metadata, repository) == elsewhere
+
+
+@pytest.mark.parametrize(
+    ("name", "repository"), [("7", "centos7-minimal-2023-09"), ("9-stream", "stream9-baseos-2022-02")]
+)
+def test_packages_go_together(real_metadata: Path, name: str, repository: str, tmp_path: Path) -> None:
+    """What the installer adds, and that with all a person can choose: dnf installs both, as far as they are there."""
+    shipped = release(name)
+    facts = shipped.arch["x86_64"]
+    there = names(real_metadata, repository)
+    publish(real_metadata / "repos" / repository, tmp_path / "mirror")
+    scenarios = [
+        Scenario([package for package in wanted if package in there])
+        for wanted in (facts.always, (*facts.always, *facts.may, shipped.wizard.package))
+    ]
+    for answer in ask_dnf({"base": (tmp_path / "mirror", 99)}, scenarios, tmp_path):
+        assert answer.error is None
+        assert any(package.startswith("kernel-") for package in answer.packages)
+
+
+def test_packages_of_8_and_10_are_those_of_9(real_metadata: Path) -> None:
+    """No metadata of theirs is at hand; what a name of theirs can be is known from 9."""
+    known = names(real_metadata, "stream9-baseos-2022-02") | IN_APPSTREAM_9
+    for name in ("8-stream", "10-stream"):
+        facts = release(name).arch["x86_64"]
+        assert {*facts.always, *facts.may} <= known
+
+
+@pytest.mark.parametrize("name", IDS[1:])
+def test_architectures_differ_in_loaders_and_in_what_was_not_seen(name: str) -> None:
+    x86, arm = (release(name).arch[arch] for arch in ("x86_64", "aarch64"))
+    loaders = {"grub2-efi-x64", "shim-x64"} | ({"grub2-pc"} if name != "7" else set())
+    assert set(x86.always) - set(arm.always) == loaders
+    assert set(arm.always) - set(x86.always) == {"grub2-efi-aa64", "shim-aa64"} | (
+        {"grub2-efi-aa64-cdboot"} if name == "10-stream" else set()
+    )
+    assert set(arm.may) < set(x86.may)
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_lists_of_packages_are_in_order(name: str) -> None:
+    for facts in release(name).arch.values():
+        both = [*facts.always, *facts.may]
+        assert len(set(both)) == len(both)
+        assert [list(facts.always), list(facts.may)] == [sorted(facts.always), sorted(facts.may)]
 
 
 def test_rest_of_release_7_is_in_its_comps(real_metadata: Path) -> None:
