@@ -93,18 +93,16 @@ def kickstart(
     definition: DefinitionPath = DEFAULT_DEFINITION,
 ) -> None:
     """Print a role's rendered kickstart, whether the installer would take it or not."""
-    from isobuilder.definition import load_definition
-    from isobuilder.plan import volume_id_of
-    from isobuilder.releases import load_release
-    from isobuilder.roles import rendered_text, roles
+    from isobuilder.blueprint import read_blueprint
+    from isobuilder.roles import roles
     from isobuilder.schema import did_you_mean
+    from isobuilder.templates import rendered_text
 
-    read = load_definition(definition)
-    release = load_release(read)
-    known = {one.id: one for one in roles(read, release)}
+    blueprint = read_blueprint(definition)
+    known = {one.id: one for one in roles(blueprint)}
     if role not in known:
         raise UsageError(f"{definition}: there is no role {role!r}{did_you_mean(role, known)}")
-    text = rendered_text(known[role], read, release, volume_id=volume_id_of(read, release))
+    text = rendered_text(known[role], blueprint)
     typer.echo(text, nl=False)
 
 

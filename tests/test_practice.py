@@ -144,7 +144,7 @@ def test_the_demo_is_a_definition_that_loads(mirror: Path, fingerprint: str, tmp
     assert [repository.fingerprint for repository in release.repository] == [(fingerprint,)] * 2
     assert set(definition.role) == {"rack-node"}
     boot = release.arch["x86_64"].boot
-    for path in (boot.kernel, boot.initrd, boot.stage2, *boot.files):
+    for path in boot.tree_files:
         assert (mirror / "os" / path).is_file(), path
 
 
