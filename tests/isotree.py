@@ -101,7 +101,19 @@ def uefi_tree(cache: Path) -> Tree:
 
 def efi_loader(scratch: Path) -> bytes:
     """An EFI image with a GRUB that finds the medium by its label and says so on the first serial port."""
-    modules = ("configfile", "echo", "fat", "halt", "iso9660", "normal", "part_gpt", "part_msdos", "search", "serial")
+    modules = (
+        "configfile",
+        "echo",
+        "fat",
+        "halt",
+        "iso9660",
+        "normal",
+        "part_gpt",
+        "part_msdos",
+        "search",
+        "serial",
+        "test",
+    )
     loader = grub_image(scratch / "BOOTX64.EFI", "-O", "x86_64-efi", "-p", "/EFI/BOOT", *modules)
     files = {"EFI/BOOT/BOOTX64.EFI": loader, "EFI/BOOT/grub.cfg": grub_menu("UEFI")}
     return fat_image(files, label="ANACONDA", epoch=EPOCH, identity="test")

@@ -69,6 +69,16 @@ def test_the_inside_of_pycdlib_is_as_the_layout_needs_it() -> None:
     iso.add_fp(io.BytesIO(), 0, "/LONG.;1", rr_name="x" * 200, file_mode=0o100644)
     assert len(blocks) == 1
     assert iso.pvd.space_size > 16
+    iso.add_fp(io.BytesIO(), 10, "/LOADER.;1", rr_name="loader", file_mode=0o100644)
+    for platform in (0, 0xEF):
+        iso.add_eltorito("/LOADER.;1", rr_bootcatname="boot.cat", platform_id=platform, efi=bool(platform))
+    iso.force_consistency()
+    assert iso.eltorito_boot_catalog is not None
+    [section] = iso.eltorito_boot_catalog.sections
+    [entry] = section.section_entries
+    assert entry.get_rba() == iso.inodes[-1].extent_location()
+    entry.set_data_location(12345, 0)
+    assert entry.get_rba() == 12345
 
 
 def test_the_clock_is_given_back_even_after_a_failure(tree: Tree) -> None:

@@ -33,7 +33,7 @@ def test_files_are_found_among_many(tmp_path: Path) -> None:
     assert read_file(iso, "many/empty", limit=0) == b""
     for path, finding in (
         ("many/file0700.txt", "no file0700.txt"),
-        ("many", "a folder where a file should"),
+        ("many", "a folder stands where a file should"),
         ("many/empty/x", "a file stands where a folder should"),
         ("many/file0699.txt/", "a file stands where a folder should"),
     ):

@@ -52,6 +52,10 @@ LOCK = Lock(
 )
 
 
+def out_of(voucher: str, member: str | None) -> dict[str, object]:
+    return {"path": "x", "file": FILE.model_dump(), "vouched-by": voucher, "member": member}
+
+
 def test_a_lock_comes_back_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "site.lock"
     path.write_text(dump_lock(LOCK))
@@ -92,6 +96,8 @@ def test_a_lock_of_another_shape_is_refused_with_what_is_wrong(tmp_path: Path, c
     [
         ({"repositories": []}, "no repository is called x"),
         ({"packages": []}, "mbr is not out of one of the packages"),
+        ({"boot": [out_of("package", None)]}, "x is not out of one of the packages"),
+        ({"boot": [out_of("nobody", "x")]}, "x is out of an ISO that nobody vouches for"),
     ],
 )
 def test_a_lock_that_names_what_it_lacks_is_refused(tmp_path: Path, change: dict[str, object], words: str) -> None:
