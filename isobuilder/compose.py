@@ -9,7 +9,7 @@ from isobuilder.errors import MediumError
 from isobuilder.fetch.cache import Cache
 from isobuilder.iso.bootimage import fat_image
 from isobuilder.iso.reader import read_files
-from isobuilder.lock import File, Lock
+from isobuilder.lock import File, Lock, RepositoryFile
 from isobuilder.plan import Plan
 from isobuilder.releases import MBR, Bios
 from isobuilder.repository.comps import merge_comps
@@ -59,17 +59,16 @@ class _Files(dict[str, Content]):
 
 def _out_of_isos(lock: Lock, cache: Cache) -> Iterator[tuple[str, Content]]:
     """What lies inside an ISO of the installer's tree."""
-    inside = [boot for boot in lock.boot if boot.member and boot.vouched_by == "treeinfo"]
-    isos = {sha256: cache.check(sha256) for sha256 in {boot.file.sha256 for boot in inside}}
-    for boot in inside:
-        member = boot.member or ""
+    inside = [(boot.path, boot.member, boot.file) for boot in lock.boot if boot.member and isinstance(boot.file, File)]
+    isos = {sha256: cache.check(sha256) for sha256 in {file.sha256 for _, _, file in inside}}
+    for path, member, iso in inside:
         try:
-            found = read_files(isos[boot.file.sha256], member, limit=INSIDE_LIMIT)
+            found = read_files(isos[iso.sha256], member, limit=INSIDE_LIMIT)
         except MediumError as error:
             raise MediumError(
-                f"{boot.file.url}: {error.message}", hint="The release file's key boot.bios.files names it."
+                f"{iso.url}: {error.message}", hint="The release file's key boot.bios.files names it."
             ) from error
-        yield from ((boot.path + path.removeprefix(member), Inline(data)) for path, data in found.items())
+        yield from ((path + name.removeprefix(member), Inline(data)) for name, data in found.items())
 
 
 def _boot_records(bios: Bios | None, esp: Inline, lock: Lock, cache: Cache) -> BootRecords:
@@ -87,8 +86,9 @@ def _mbr(lock: Lock, cache: Cache) -> bytes:
     try:
         return read_member(cache.check(boot.file.sha256), boot.member or "", limit=MEMBER_LIMIT)
     except MediumError as error:
+        package = next(package.nevra for package in lock.packages if package.file.sha256 == boot.file.sha256)
         raise MediumError(
-            f"{boot.file.url}: {error.message}", hint="The release file's key boot.bios.mbr names it."
+            f"{package}: {error.message}", hint="The release file's key boot.bios.mbr names it."
         ) from error
 
 
@@ -123,7 +123,7 @@ def _mediainfo(plan: Plan, lock: Lock, files: Mapping[str, Content]) -> list[tup
     ]
 
 
-def _cached(file: File, cache: Cache) -> Cached:
+def _cached(file: File | RepositoryFile, cache: Cache) -> Cached:
     return Cached(cache.path(file.sha256), file.sha256, file.size)
 
 

@@ -92,7 +92,7 @@ def make_repository(
         repomd.set_record(record)
         paths[kind] = path
     (repodata / "repomd.xml").write_text(repomd.xml_dump(), encoding="utf-8")
-    return Source(id, priority, f"https://mirror.example.org/{id}/", paths)
+    return Source(id, priority, paths)
 
 
 def _documents(packages: Sequence[Fake], comps: str) -> dict[str, bytes]:

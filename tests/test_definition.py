@@ -180,11 +180,11 @@ def test_sizes_count_in_thousands_or_in_1024s() -> None:
 def test_names_that_the_menu_has_and_ids_twice_are_refused(tmp_path: Path) -> None:
     repository = '[[repository]]\nid = "x"\nbaseurl = "https://x.example.org/"\ntrust = "unsigned"\n'
     text = f'version = 1\nname = "s"\nrelease = "9-stream"\n{repository * 2}[role.local]\nkickstart = "x.ks"\n'
+    keys = [field.alias or "" for field in Definition.model_fields.values()]
     assert mistakes(tmp_path, f"surplus = 1\n{text}") == (
         "repository: two have the id 'x'",
         "role.local: the menu has an entry 'local' already",
-        "surplus: unknown key; known: arch, install, menu, name, product, release, repository, role, version, "
-        "volume-id",
+        f"surplus: unknown key; known: {', '.join(sorted(keys))}",
     )
 
 
@@ -217,8 +217,8 @@ def test_what_is_no_definition_at_all(tmp_path: Path, content: bytes | None, wor
 def test_unknown_release_and_missing_architecture(tmp_path: Path) -> None:
     with pytest.raises(DefinitionError, match="did you mean '9-stream'"):
         load_release(load(tmp_path, 'version = 1\nname = "s"\nrelease = "9-steam"\n'))
-    with pytest.raises(DefinitionError, match="CentOS Stream 9 has no aarch64"):
-        load_release(load(tmp_path, 'version = 1\nname = "s"\nrelease = "9-stream"\narch = "aarch64"\n'))
+    with pytest.raises(DefinitionError, match="CentOS 6 has no aarch64"):
+        load_release(load(tmp_path, 'version = 1\nname = "s"\nrelease = "6"\narch = "aarch64"\n'))
     with pytest.raises(DefinitionError, match="no such release file"):
         load_release(load(tmp_path, 'version = 1\nname = "s"\nrelease = "mine.toml"\n'))
 

@@ -8,10 +8,10 @@ import pytest
 from isobuilder.errors import LockError
 from isobuilder.lock import (
     BootFile,
-    File,
     Lock,
     LockedRepository,
     Package,
+    RepositoryFile,
     differences,
     digests,
     dump_lock,
@@ -19,7 +19,7 @@ from isobuilder.lock import (
 )
 from isobuilder.releases import MBR
 
-FILE = File(url="https://x.example.org/Packages/l/libstdc%2B%2B-1-1.x86_64.rpm", sha256="0" * 64, size=7)
+FILE = RepositoryFile(path="Packages/l/libstdc%2B%2B-1-1.x86_64.rpm", sha256="0" * 64, size=7)
 PACKAGE = Package(
     nevra="gtk-doc-tools-0:1-1.x86_64",
     repository="x",
@@ -40,9 +40,11 @@ LOCK = Lock(
     repositories=(
         LockedRepository(
             id="x",
-            baseurl="https://x.example.org/",
+            listing=None,
+            baseurl=("https://x.example.org/",),
             trust="unsigned",
             fingerprints=(),
+            sha1=False,
             repomd_signer=None,
             metadata={},
         ),

@@ -53,7 +53,7 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signed]:
         sign_rpms(home, keys["ed25519"], [packages["ed25519"]])
         sign_rpms(home, keys["dsa2048"], [packages["dsa"]])
         signers = dict.fromkeys(KINDS, keys["rsa2048"]) | {"ed25519": keys["ed25519"], "dsa": keys["dsa2048"]}
-        keyring = Keyring.from_files([(home.public(key), [key]) for key in keys.values()])
+        keyring = Keyring.from_files([home.public(key) for key in keys.values()], [*keys.values()])
         database = rpm_database(tmp_path_factory.mktemp("rpmdb"), *(home.public(key) for key in keys.values()))
         yield Signed(home, packages | {"unsigned": unsigned}, signers, keyring, database)
 
@@ -112,7 +112,7 @@ def test_an_unsigned_package_is_refused(signed: Signed) -> None:
 
 
 def test_a_signer_who_is_not_pinned_is_refused(signed: Signed) -> None:
-    keyring = Keyring.from_files([(signed.home.public(signed.signers["dsa"]), [signed.signers["dsa"]])])
+    keyring = Keyring.from_files([signed.home.public(signed.signers["dsa"])], [signed.signers["dsa"]])
     with pytest.raises(TrustError) as caught:
         verify_package(signed.packages["rsa"], keyring, nevra=NEVRA)
     assert caught.value.message.startswith(NEVRA)
