@@ -55,7 +55,9 @@ LOCK = Lock(
 
 
 def out_of(voucher: str, member: str | None) -> dict[str, object]:
-    return {"path": "x", "file": FILE.model_dump(), "vouched-by": voucher, "member": member}
+    place = {"path": "x"} if voucher == "package" else {"url": "https://x.example.org/x.iso"}
+    file = {**place, "sha256": "0" * 64, "size": 7}
+    return {"path": "x", "file": file, "vouched-by": voucher, "member": member}
 
 
 def test_a_lock_comes_back_as_it_was_written(tmp_path: Path) -> None:
