@@ -136,6 +136,11 @@ class Boot(Table):
         return tuple(dict.fromkeys([self.kernel, self.initrd, self.stage2, *bios, *self.efi.files]))
 
     @property
+    def inside(self) -> dict[TreePath, TreePath]:
+        """What lies inside an ISO of the tree, as `Bios.files` says it: path to the path of the ISO."""
+        return dict.fromkeys(self.bios.files, self.bios.inside) if self.bios and self.bios.inside else {}
+
+    @property
     def packaged(self) -> dict[str, PackagedFile]:
         """What is taken out of packages, by the name that the lock gives it."""
         return {MBR: self.bios.mbr} if self.bios else {}
