@@ -13,7 +13,7 @@ from pathlib import Path
 TOP, BOTTOM = (14, 27, 43), (24, 52, 82)
 ACCENT = (31, 111, 178)
 ACCENT_ROWS = 3
-# A disc that rises out of the lower right corner of 640x480: its centre, and rings as inner radius, outer radius, strength.
+# A disc that rises out of the lower right corner of 640x480: its centre, and rings (inner and outer radius, strength).
 CENTRE = (600, 470)
 RINGS = ((24, 40, 0.30), (52, 190, 0.10), (186, 190, 0.16))
 

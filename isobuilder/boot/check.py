@@ -92,9 +92,10 @@ def boot_check(
 ) -> Verdict:
     """Boot `iso`, choose `entry`, and follow the serial console for at most `timeout` seconds in all.
 
-    An entry that has a twin on the serial console is followed there. One with a kernel passes when the kernel repeats all words of its line and then `marker` (a regular
-    expression; by default Anaconda's first words) appears. The local entry passes when it starts a scratch disk that
-    lies beside the medium and says so: by a boot sector for BIOS, by a loader where the menu looks for one for UEFI.
+    An entry that has a twin on the serial console is followed there. One with a kernel passes when the kernel repeats
+    all words of its line and then `marker` (a regular expression; by default Anaconda's first words) appears. The local
+    entry passes when it starts a scratch disk that lies beside the medium and says so: by a boot sector for BIOS, by a
+    loader where the menu looks for one for UEFI.
 
     Writes ENTRY-FIRMWARE-MEDIUM-menu.png, -screen.png and -console.log to `output`, where those of an earlier check are
     removed first. A boot that gets lost is no error but a verdict. Raises UsageError for a medium or an entry that is
