@@ -8,7 +8,7 @@ from isobuilder.blueprint import key_names
 from isobuilder.errors import MediumError
 from isobuilder.fetch.cache import Cache
 from isobuilder.iso.bootimage import fat_image
-from isobuilder.lock import File, Lock
+from isobuilder.lock import BootFile, File, Lock
 from isobuilder.plan import Plan
 from isobuilder.releases import MBR
 from isobuilder.repository.comps import merge_comps
@@ -29,7 +29,8 @@ def compose(plan: Plan, lock: Lock, cache: Cache) -> Tree:
     """
     identity = hashlib.sha256(lock.model_dump_json().encode()).hexdigest()
     files = _Files()
-    files.add((boot.path, _cached(boot.file, cache)) for boot in lock.boot if boot.path != MBR)
+    files.add((boot.path, _cached(boot.file, cache)) for boot in lock.boot if boot.member is None)
+    files.add((boot.path, Inline(_member(boot, cache))) for boot in lock.boot if boot.member and boot.path != MBR)
     files.add((path, Inline(data)) for path, data in plan.menus.items())
     files.add((kickstart.path, Inline(kickstart.text.encode())) for kickstart in plan.kickstarts)
     files.add((name, _cached(key, cache)) for name, key in _keys(lock))
@@ -57,12 +58,15 @@ class _Files(dict[str, Content]):
 
 
 def _mbr(lock: Lock, cache: Cache) -> bytes:
-    boot = next(boot for boot in lock.boot if boot.path == MBR)
+    return _member(next(boot for boot in lock.boot if boot.path == MBR), cache)
+
+
+def _member(boot: BootFile, cache: Cache) -> bytes:
     try:
         return read_member(cache.check(boot.file.sha256), boot.member or "", limit=MEMBER_LIMIT)
     except MediumError as error:
         raise MediumError(
-            f"{boot.file.url}: {error.message}", hint="The release file's key boot.bios.mbr names it."
+            f"{boot.file.url}: {error.message}", hint=f"The release file names {boot.member}, under boot.bios."
         ) from error
 
 

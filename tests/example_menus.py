@@ -24,6 +24,7 @@ ISOLINUX = {
     "files": ["isolinux/isolinux.bin", "isolinux/vesamenu.c32"],
     "mbr": {"package": "syslinux", "file": "/usr/share/syslinux/isohdpfx.bin"},
 }
+CHAINING = ISOLINUX | {"chain": {"package": "syslinux", "file": "/usr/share/syslinux/chain.c32"}}
 GRUB_BIOS = {
     "loader": "grub",
     "image": "images/eltorito.img",
@@ -47,6 +48,7 @@ KINDS: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
     "isolinux-legacy": ("x86_64", OLD_ARGUMENTS, {"bios": ISOLINUX, "efi": LEGACY_EFI}),
     "isolinux-grub": ("x86_64", ARGUMENTS, {"bios": ISOLINUX, "efi": GRUB_EFI}),
     "grub-grub": ("x86_64", ARGUMENTS, {"bios": GRUB_BIOS, "efi": GRUB_EFI}),
+    "chain-grub": ("x86_64", ARGUMENTS, {"bios": CHAINING, "efi": GRUB_EFI}),
     "aarch64": ("aarch64", ARGUMENTS, {"efi": ARM_EFI}),
 }
 

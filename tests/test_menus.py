@@ -164,6 +164,16 @@ def test_steps_count_what_isolinux_marks(steps: tuple[int, ...], entry: str) -> 
     assert isolinux.find(entry).steps == steps
 
 
+def test_a_way_to_the_disk_from_a_stick_is_where_its_module_is() -> None:
+    with_module, without = (
+        menu_texts(*CLOUD, kind=kind)["isolinux/isolinux.cfg"] for kind in ("chain-grub", "isolinux-grub")
+    )
+    assert "  kernel /isolinux/chain.c32\n  append hd1 swap\n" in with_module
+    assert "chain.c32" not in without
+    assert parse_isolinux(with_module).lines == parse_isolinux(without).lines
+    assert parse_isolinux(with_module).find("local").kernel_line is None
+
+
 def test_an_entry_is_followed_on_its_twin() -> None:
     for text, parse in zip(menus(install={"console": "ttyS0"}), (parse_isolinux, parse_grub), strict=True):
         assert parse(text).on_serial("minimal").id == "minimal-serial"

@@ -20,7 +20,7 @@ SIZE_LIMIT = 1 << 20
 _GRUB_ENTRY = re.compile(r"^(\t?)(menuentry|submenu) '((?:[^']|'\\'')*)' --id ([a-z][a-z0-9.-]*)(?: --hotkey=\w)? \{$")
 _GRUB_LINUX = re.compile(r"^\s+linux(?:efi)? \S+ (.+)$")
 # A file; where there is none, blocks of a disk are given.
-_GRUB_CHAIN = re.compile(r"^\s+(?:if )?chainloader (?!\+1\b)(.*)$")
+_GRUB_CHAIN = re.compile(r"^\s+(?:if )?chainloader (?!\+1\b)(.*?)(?:; then)?$")
 _ID = re.compile(r"[a-z][a-z0-9-]*")
 _LOADER = re.compile(r"/([A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*)")
 # Lines of the menu that start nothing: headings, and the ways to another list.
@@ -97,6 +97,10 @@ class _Lines:
             self.read.append(MenuLine(name, title, tuple(self.places)))
         self.places[-1] += 1
 
+    def unmarked(self) -> None:
+        """The last line was one that no key marks."""
+        self.places[-1] = max(0, self.places[-1] - 1)
+
     def begin(self) -> None:
         """The next lines are behind one that stands here."""
         self.places.append(0)
@@ -126,8 +130,7 @@ def parse_isolinux(text: str) -> BootMenu:
             case ["label", name]:
                 lines.line(_id(name), name)
             case ["menu", "disable"]:
-                # No key marks it.
-                lines.places[-1] = max(0, lines.places[-1] - 1)
+                lines.unmarked()
             case ["menu", "begin", _]:
                 name = ""
                 lines.begin()
@@ -137,7 +140,7 @@ def parse_isolinux(text: str) -> BootMenu:
                 lines.change(title=re.sub(r"\^(.)", r"\1", line.split("label", 1)[1].strip()))
             case ["menu", "default"] if _ID.fullmatch(name):
                 default = name
-            case ["append", *arguments]:
+            case ["append", *arguments] if _ID.fullmatch(name):
                 lines.change(kernel_line=" ".join(word for word in arguments if not word.startswith("initrd=")))
     return BootMenu(tuple(lines.read), default, port)
 

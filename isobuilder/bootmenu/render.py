@@ -13,7 +13,7 @@ from isobuilder.blueprint import Blueprint
 from isobuilder.bootmenu.entries import Entry, Menu, Submenu
 from isobuilder.bootmenu.kernelline import serial_port
 from isobuilder.definition import Definition
-from isobuilder.releases import Boot
+from isobuilder.releases import CHAIN, Boot
 from isobuilder.resources import data_folder
 
 ISOLINUX_MENU = "isolinux/isolinux.cfg"
@@ -65,8 +65,9 @@ def menu_files(menu: Menu, blueprint: Blueprint) -> dict[str, bytes]:
 
 
 def _isolinux(menu: Menu, definition: Definition, boot: Boot) -> str:
-    spaced = _rows(menu, spaced=True) <= ISOLINUX_ROWS
-    rows = _rows(menu, spaced=spaced)
+    chain = CHAIN if CHAIN in boot.packaged else None
+    spaced = _rows(menu, spaced=True) + bool(chain) <= ISOLINUX_ROWS
+    rows = _rows(menu, spaced=spaced) + bool(chain)
     return _render(
         "isolinux.cfg.j2",
         menu=menu,
@@ -75,6 +76,7 @@ def _isolinux(menu: Menu, definition: Definition, boot: Boot) -> str:
         port=serial_port(definition),
         rows=min(rows, ISOLINUX_ROWS),
         spaced=spaced,
+        chain=chain,
         splash=ISOLINUX_SPLASH,
     )
 
