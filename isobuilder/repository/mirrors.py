@@ -59,7 +59,7 @@ class Mirrors:
             raise TrustError(
                 f"{where}: is not what the metalink says: {len(data)} bytes of sha256 "
                 f"{hashlib.sha256(data).hexdigest()}",
-                hint="The mirror has fallen behind, or it is not to be trusted.",
+                hint="The mirror is behind the metalink, or ahead of it, or not to be trusted.",
             )
         return found
 
