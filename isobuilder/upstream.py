@@ -27,7 +27,7 @@ LOADER_LIMIT = 64 << 20
 
 @dataclass(frozen=True)
 class Upstream:
-    """What was found. `newest` is the latest time that any of it carries, in seconds since 1970; `notes` are to tell."""
+    """What was found. `newest` is the latest time that any of it carries, in seconds since 1970; `notes` are to say."""
 
     keys: tuple[Key, ...]
     repositories: tuple[LockedRepository, ...]

@@ -18,7 +18,8 @@ class Fault:
 
     `status` answers that instead; `cut` closes the connection after so many bytes of the body; `headers` are added to
     the answer (a "Content-Length" or "Content-Range" replaces the true one, an empty one leaves it out); `whole`
-    ignores the Range; `hang` sends nothing, or nothing after `cut` bytes, until the server ends; `body` is sent instead of the file's.
+    ignores the Range; `hang` sends nothing (after `cut` bytes) until the server ends; `body` is sent instead of the
+    file's.
     """
 
     status: int = 0

@@ -107,7 +107,7 @@ def test_a_preference_that_is_none() -> None:
         (b"<metalink><files/></metalink>", "not of repomd.xml"),
         (metalink(LISTED, NEWEST).replace(b"repomd.xml'>", b"other.iso'>"), "not of repomd.xml"),
         (b"<!DOCTYPE metalink [<!ENTITY a 'b'>]>" + metalink(LISTED, NEWEST).partition(b"\n")[2], "declares entities"),
-        (metalink(LISTED, NEWEST).replace(b"<size>18", b"<size>-18"), "is not a size"),
+        (metalink(LISTED, NEWEST).replace(b"timestamp>16", b"timestamp>-16"), "is not a timestamp"),
         (metalink(LISTED, NEWEST)[:-30], "not well-formed"),
         (b"<metalink>" + b"<a>" * 1000, "within each other"),
     ],
