@@ -2,15 +2,15 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import PurePosixPath
-from urllib.parse import unquote, urlsplit
 
 from isobuilder import mediainfo
+from isobuilder.blueprint import key_names
 from isobuilder.errors import MediumError
 from isobuilder.fetch.cache import Cache
 from isobuilder.iso.bootimage import fat_image
-from isobuilder.lock import MBR, File, Lock, RepositoryFile
+from isobuilder.lock import File, Lock, RepositoryFile
 from isobuilder.plan import Plan
+from isobuilder.releases import MBR
 from isobuilder.repository.comps import merge_comps
 from isobuilder.repository.repodata import write_repodata
 from isobuilder.tree import BootRecords, Cached, Content, Inline, Tree
@@ -34,14 +34,17 @@ def compose(plan: Plan, lock: Lock, cache: Cache) -> Tree:
     files.add((boot.path, _cached(boot.file, cache)) for boot in lock.boot if boot.path != MBR)
     files.add((path, Inline(data)) for path, data in plan.menus.items())
     files.add((kickstart.path, Inline(kickstart.text.encode())) for kickstart in plan.kickstarts)
-    files.add(_keys(lock, cache))
+    files.add((name, _cached(key, cache)) for name, key in _keys(lock))
     files.add((package.path, _cached(package.file, cache)) for package in lock.packages if package.roles)
     files.add(_repodata(lock, cache))
     efi = {path: _bytes(content, cache) for path, content in files.items() if path.startswith("EFI/")}
     esp = fat_image(efi, label=EFI_LABEL, epoch=lock.epoch, identity=identity)
     files.add([(EFI_IMAGE, Inline(esp))])
     files.add(_mediainfo(plan, lock, files))
-    boot = BootRecords(bios=plan.facts.boot.bios_image, efi=EFI_IMAGE, catalog=BOOT_CATALOG, mbr=_mbr(lock, cache))
+    bios = plan.facts.boot.bios
+    if bios is None:
+        raise MediumError("a medium without a BIOS loader cannot be made yet")
+    boot = BootRecords(bios=bios.image, efi=EFI_IMAGE, catalog=BOOT_CATALOG, mbr=_mbr(lock, cache))
     return Tree(lock.volume_id, lock.epoch, identity, files, boot=boot)
 
 
@@ -61,17 +64,16 @@ def _mbr(lock: Lock, cache: Cache) -> bytes:
         return read_member(cache.check(boot.file.sha256), boot.member or "", limit=MEMBER_LIMIT)
     except MediumError as error:
         package = next(package.nevra for package in lock.packages if package.file.sha256 == boot.file.sha256)
-        raise MediumError(f"{package}: {error.message}", hint="The release file's key mbr names it.") from error
+        raise MediumError(
+            f"{package}: {error.message}", hint="The release file's key boot.bios.mbr names it."
+        ) from error
 
 
-def _keys(lock: Lock, cache: Cache) -> Iterator[tuple[str, Content]]:
-    """Keys keep the names that they are published by, like those of a stock medium, unless two would share one."""
-    # Repositories of one vendor each publish their copy of its key.
-    keys = list({key.file.sha256: key.file for key in lock.keys}.values())
-    names = [PurePosixPath(unquote(urlsplit(key.url).path)).name for key in keys]
-    for key, name in zip(keys, names, strict=True):
-        shared = names.count(name) > 1 or not name.startswith("RPM-GPG-KEY")
-        yield (f"RPM-GPG-KEY-{key.sha256[:16]}" if shared else name), _cached(key, cache)
+def _keys(lock: Lock) -> Iterator[tuple[str, File]]:
+    """The keys lie at the medium's root, like those of a stock medium."""
+    files = {key.file.url: key.file for key in lock.keys}
+    for url, name in key_names(files).items():
+        yield name, files[url]
 
 
 def _repodata(lock: Lock, cache: Cache) -> Iterator[tuple[str, Content]]:

@@ -6,14 +6,28 @@ harmless. It reads no other file: release, kickstarts and keys that it names are
 
 import re
 import zoneinfo
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, PrivateAttr, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PrivateAttr,
+    model_validator,
+)
+from pydantic_core import CoreSchema, core_schema
 
+from isobuilder.resources import data_folder
 from isobuilder.schema import Many, Matching, OneOrMany, Table, did_you_mean, load_toml
 
 Arch = Literal["x86_64", "aarch64"]
+
+# Where a definition is when nothing else is said, and our own where there is none.
+USUAL_PLACE = Path("media.toml")
+SHIPPED = "default.toml"
 
 # Entries that every menu has; a role cannot take their names.
 BUILT_IN_ENTRIES = ("check", "rescue", "local")
@@ -30,6 +44,19 @@ Url = Annotated[
 SerialLine = Annotated[
     str, Matching(r"(?:ttyS|ttyAMA|hvc)[0-9]{1,2}(?:,[0-9]{3,7})?", "a serial console such as ttyS0,115200")
 ]
+
+HardwareName = Annotated[
+    str,
+    Matching(r"[A-Za-z0-9*._+:/()-](?:[A-Za-z0-9 *._+:/()-]{0,62}[A-Za-z0-9*._+:/()-])?", "a disk's model or serial"),
+]
+Size = Annotated[str, Matching(r"[0-9]{1,6}(?:\.[0-9]{1,3})?(?:[MGT]i?B)", "a size such as 100GB or 1.8TiB")]
+Group = Literal["several", "one", "other"]
+
+
+def size_bytes(size: str) -> int:
+    """A `Size` in bytes: GB counts in thousands, GiB in 1024s."""
+    number, unit = re.fullmatch(r"([0-9.]+)([MGT]i?)B", size).groups()  # type: ignore[union-attr]
+    return int(Decimal(number) * (1024 if unit.endswith("i") else 1000) ** (" MGT".index(unit[0]) + 1))
 
 
 def _time_zone(value: str) -> str:
@@ -70,7 +97,8 @@ def _free_name(value: str) -> str:
     return value
 
 
-def _unlike_ids(repositories: tuple["Repository", ...]) -> tuple["Repository", ...]:
+def unlike_ids(repositories: tuple["Repository", ...]) -> tuple["Repository", ...]:
+    """The repositories as they are, checked: each has an id of its own."""
     ids = [repository.id for repository in repositories]
     if twice := sorted({one for one in ids if ids.count(one) > 1}):
         raise ValueError(f"two have the id {', '.join(map(repr, twice))}")
@@ -155,8 +183,50 @@ class Repository(Table):
         return self
 
 
+class DiskMatch(Table):
+    """The one disk of a machine that an unattended install may take; every key that is given must hold.
+
+    `model` and `serial` are as the machine names them (`lsblk -o NAME,MODEL,SERIAL`); `*` in a model stands for
+    anything. Sizes are inclusive.
+    """
+
+    model: HardwareName | None = None
+    serial: HardwareName | None = None
+    min_size: Size | None = None
+    max_size: Size | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not (self.model or self.serial or self.min_size or self.max_size):
+            raise ValueError('says nothing; give model, serial, min-size or max-size, or "ask"')
+        if self.min_size and self.max_size and size_bytes(self.min_size) > size_bytes(self.max_size):
+            raise ValueError(f"min-size {self.min_size} is more than max-size {self.max_size}")
+        return self
+
+
+class _AskOr:
+    """Reads "ask" as None."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._read, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        table, _ = handler(schema)["anyOf"]
+        return {"anyOf": [{"const": "ask"}, table]}
+
+    @staticmethod
+    def _read(value: object) -> object:
+        if isinstance(value, str) and value != "ask":
+            raise ValueError(f'{value!r} is neither "ask" nor a table such as {{ model = "...", min-size = "100GB" }}')
+        return None if value == "ask" else value
+
+
 class Install(Table):
-    """What every role's kickstart shares."""
+    """What every role's kickstart shares.
+
+    `disk`: None ("ask") leaves storage to the installer's screens; a match makes the install unattended. `reinstall`
+    lets it take a disk that this definition's medium has installed before; any other disk must be empty.
+    """
 
     language: Annotated[str, Matching(r"[a-z]{2,3}_[A-Z]{2}(?:\.UTF-8)?", "a language such as en_US.UTF-8")] = (
         "en_US.UTF-8"
@@ -166,6 +236,14 @@ class Install(Table):
     root_password: Annotated[str, AfterValidator(_crypt_hash)] | None = None
     ssh_keys: Many[Annotated[str, AfterValidator(_public_key)]] = ()
     console: SerialLine | None = None
+    disk: Annotated[DiskMatch | None, _AskOr()] = None
+    reinstall: bool = False
+
+    @model_validator(mode="after")
+    def _reinstalls_unattended(self) -> Self:
+        if self.reinstall and self.disk is None:
+            raise ValueError("reinstall: true without a disk; the installer asks anyway")
+        return self
 
 
 class Menu(Table):
@@ -179,7 +257,8 @@ class Menu(Table):
 class RoleDefinition(Table):
     """A role of the user's own, or changes to one of ours, which then needs no `kickstart`.
 
-    `kickstart` is a template's path, relative to the definition.
+    `kickstart` is a template's path, relative to the definition. `group` is where the menu shows it: with what a cloud
+    of several machines needs, with what makes one on one machine, or with the rest.
     """
 
     kickstart: (
@@ -187,6 +266,7 @@ class RoleDefinition(Table):
         | None
     ) = None
     title: Title | None = None
+    group: Group | None = None
     menu: bool = True
 
 
@@ -197,10 +277,13 @@ class Definition(Table):
     name: Annotated[str, Matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", "a file name of A-Z a-z 0-9 . _ -")]
     release: Annotated[str, Field(min_length=1)]
     arch: Arch = "x86_64"
+    product: (
+        Annotated[str, Matching(r"[A-Za-z0-9._/-]{1,200}", "a product's name, or the path of its folder")] | None
+    ) = None
     volume_id: VolumeId | None = None
     install: Install = Install()
     menu: Menu = Menu()
-    repository: Annotated[Many[Repository], AfterValidator(_unlike_ids)] = ()
+    repository: Annotated[Many[Repository], AfterValidator(unlike_ids)] = ()
     role: dict[RoleName, RoleDefinition] = Field(default_factory=dict)
 
     _path: Path = PrivateAttr(default=Path())
@@ -219,8 +302,18 @@ def fill_in(url: str, arch: str) -> str:
     return re.sub(r"\$(?:basearch\b|\{basearch\})", arch, url)
 
 
-def load_definition(path: Path) -> Definition:
-    """Read the definition at `path`. Raises DefinitionError that lists every mistake with its key."""
+def find_definition(path: Path | None) -> Definition:
+    """The definition at `path`; without one, that of the current folder, or else the one that ships with isobuilder.
+
+    That one behaves as if it lay in the current folder. Raises DefinitionError that lists every mistake with its key.
+    """
+    place = path or USUAL_PLACE
+    shipped = path is None and not place.exists()
+    return load_definition(data_folder("kickstarts") / SHIPPED if shipped else place, place=place)
+
+
+def load_definition(path: Path, *, place: Path | None = None) -> Definition:
+    """Read the definition at `path`, as one that lies at `place`. Raises DefinitionError like `find_definition`."""
     definition = load_toml(path, Definition, "definition")
-    definition._path = path  # noqa: SLF001 - a value of the file's place, not of its text
+    definition._path = place or path  # noqa: SLF001 - a value of the file's place, not of its text
     return definition

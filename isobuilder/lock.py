@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from isobuilder.definition import Url
 from isobuilder.errors import LockError
+from isobuilder.releases import MBR
 from isobuilder.schema import Many, Matching, Table
 
 _ANEW = "Make it anew: isobuilder lock --update DEFINITION"
@@ -85,10 +86,6 @@ class Package(Table):
         return f"Packages/{PurePosixPath(unquote(self.file.path)).name}"
 
 
-# The master boot record's code is no file on the medium; the lock names it all the same.
-MBR = "mbr"
-
-
 class BootFile(Table):
     """A file that boots, and its `path` on the medium; with `member` it is taken out of the package `file`.
 
@@ -135,8 +132,6 @@ class Lock(Table):
         named = {package.repository for package in self.packages} | {r for key in self.keys for r in key.repositories}
         if unknown := sorted(named - known):
             raise ValueError(f"no repository is called {', '.join(unknown)}")
-        if sum(boot.path == MBR for boot in self.boot) != 1:
-            raise ValueError(f"boot: one entry must be {MBR!r}")
         checked = {package.file.sha256 for package in self.packages}
         for boot in self.boot:
             in_package = boot.vouched_by == "package"

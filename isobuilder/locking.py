@@ -10,10 +10,9 @@ from isobuilder.errors import HostError, LockError
 from isobuilder.fetch.cache import Cache
 from isobuilder.fetch.fetcher import Fetcher
 from isobuilder.inputs import wanted_metadata
-from isobuilder.lock import MBR, BootFile, Lock, Package, differences, dump_lock, read_lock
+from isobuilder.lock import BootFile, Lock, Package, differences, dump_lock, read_lock
 from isobuilder.plan import Plan
 from isobuilder.progress import Progress
-from isobuilder.releases import expand, repositories
 from isobuilder.resolve.pool import Source
 from isobuilder.resolve.selection import RoleRequest
 from isobuilder.resolve.solve import resolve
@@ -28,9 +27,8 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
     `epoch` is the time on the medium, in seconds since 1970; None takes the newest time that upstream carries.
     """
     definition, facts = plan.definition, plan.facts
-    wanted = repositories(definition, plan.release)
-    tree = expand(facts.tree, definition.arch)
-    found = upstream.look(wanted, facts.boot, tree, definition.arch, fetcher, cache)
+    wanted = plan.blueprint.repositories
+    found = upstream.look(wanted, facts.boot, plan.blueprint.tree, definition.arch, fetcher, cache)
     fetcher.fetch_all([file for r in found.repositories for file in wanted_metadata(r)], title="Metadata")
     sources = [
         Source(r.id, w.priority, {kind: cache.check(file.sha256) for kind, file in r.metadata.items()})
@@ -42,23 +40,33 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
         arch=definition.arch,
         always=facts.always,
         may=facts.may,
-        extra=[facts.boot.mbr.package],
+        extra=[packaged.package for packaged in facts.boot.packaged.values()],
     )
     kickstart_notes = (note for kickstart in plan.kickstarts for note in kickstart.notes)
     for note in (*found.notes, *kickstart_notes, *resolution.notes):
         progress.note(f"note: {note}")
-    mbr = resolution.extra[facts.boot.mbr.package]
     lock = Lock(
         name=definition.name,
         release=plan.release.id,
         arch=definition.arch,
-        volume_id=plan.volume_id,
+        volume_id=plan.blueprint.volume_id,
         epoch=found.newest if epoch is None else epoch,
         made_from=dict(plan.made_from),
         made_with=tool_versions(),
         keys=found.keys,
         repositories=found.repositories,
-        boot=(*found.boot, BootFile(path=MBR, file=mbr.file, vouched_by="package", member=facts.boot.mbr.file)),
+        boot=(
+            *found.boot,
+            *(
+                BootFile(
+                    path=path,
+                    file=resolution.extra[packaged.package].file,
+                    vouched_by="package",
+                    member=packaged.file,
+                )
+                for path, packaged in facts.boot.packaged.items()
+            ),
+        ),
         packages=resolution.packages,
     )
     for line in taken_on_trust(lock):
@@ -121,9 +129,15 @@ def _contradictions(lock: Lock, plan: Plan) -> Iterator[str]:
         "name": (lock.name, definition.name),
         "release": (lock.release, plan.release.id),
         "arch": (lock.arch, definition.arch),
-        "volume-id": (lock.volume_id, plan.volume_id),
-        "mbr": ([boot.member for boot in lock.boot if boot.path == MBR], [plan.facts.boot.mbr.file]),
-        "boot files": ({boot.path for boot in lock.boot}, _boot_paths(plan)),
+        "volume-id": (lock.volume_id, plan.blueprint.volume_id),
+        "files out of packages": (
+            {f"{boot.path} {boot.member}" for boot in lock.boot if boot.vouched_by == "package"},
+            {f"{path} {packaged.file}" for path, packaged in plan.facts.boot.packaged.items()},
+        ),
+        "boot files": (
+            {boot.path for boot in lock.boot if boot.vouched_by != "package"},
+            set(plan.facts.boot.tree_files),
+        ),
     }
     for key, (locked, planned) in said.items():
         if locked != planned:
@@ -134,23 +148,15 @@ def _contradictions(lock: Lock, plan: Plan) -> Iterator[str]:
     if not any(package.roles for package in lock.packages):
         yield "packages: none is for any role"
     # Which mirrors a listing names, the definition cannot say.
-    wanted = {
-        r.id: (r.listing or (r.baseurl,), r.trust, r.fingerprint, r.sha1)
-        for r in repositories(definition, plan.release)
-    }
+    wanted = {r.id: (r.listing or (r.baseurl,), r.trust, r.fingerprint, r.sha1) for r in plan.blueprint.repositories}
     locked_repositories = {r.id: (r.listing or r.baseurl, r.trust, r.fingerprints, r.sha1) for r in lock.repositories}
     for name in sorted(wanted.keys() | locked_repositories.keys()):
         if wanted.get(name) != locked_repositories.get(name):
             yield f"repository {name}: address, trust, fingerprints or sha1 are not those of the definition"
     signers = {r.id: r.repomd_signer for r in lock.repositories}
-    for repository in repositories(definition, plan.release):
+    for repository in plan.blueprint.repositories:
         if repository.repomd_signature == "required" and not signers.get(repository.id):
             yield f"repository {repository.id}: its metadata must be signed, and was not"
-
-
-def _boot_paths(plan: Plan) -> set[str]:
-    boot = plan.facts.boot
-    return {boot.kernel, boot.initrd, boot.stage2, *boot.files, MBR}
 
 
 def _shown(value: object) -> str:

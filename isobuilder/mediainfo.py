@@ -9,7 +9,7 @@ from isobuilder.releases import Boot, Release
 
 
 def treeinfo(release: Release, boot: Boot, arch: str, *, epoch: int, checksums: Mapping[str, str]) -> bytes:
-    """A productmd 1.2 tree description with one variant, whose repository is the medium's root.
+    """A productmd 1.2 tree description with the release's variant, whose repository is the medium's root.
 
     `checksums` maps a path on the medium to its sha256. The [general] section that older installers read is
     productmd's doing.
@@ -19,11 +19,12 @@ def treeinfo(release: Release, boot: Boot, arch: str, *, epoch: int, checksums: 
     info.release.name, info.release.short, info.release.version = release.family, release.short, release.version
     info.tree.arch, info.tree.build_timestamp = arch, epoch
     info.tree.platforms.add(arch)
-    variant = productmd.treeinfo.Variant(info)
-    variant.id = variant.uid = variant.name = release.variant
-    variant.type = "variant"
-    variant.paths.packages, variant.paths.repository = "Packages", "."
-    info.variants.add(variant)
+    if release.variant:
+        variant = productmd.treeinfo.Variant(info)
+        variant.id = variant.uid = variant.name = release.variant
+        variant.type = "variant"
+        variant.paths.packages, variant.paths.repository = "Packages", "."
+        info.variants.add(variant)
     info.images.images[arch] = {"kernel": boot.kernel, "initrd": boot.initrd}
     info.stage2.mainimage = boot.stage2
     info.media.discnum, info.media.totaldiscs = 1, 1

@@ -196,7 +196,7 @@ class _KernelLines:
 
     def build(self, *names: str, path: str = "") -> str:
         """The line with the release's arguments of these names; `path` is that of a kickstart on the medium."""
-        words = [self._fill(name, path) for name in names]
+        words = [word for name in names if (word := self._fill(name, path))]
         if self._console:
             # The last one is /dev/console, where the installer talks.
             words += ["console=tty0", f"console={self._console}"]
@@ -205,7 +205,9 @@ class _KernelLines:
         return line
 
     def _fill(self, name: str, path: str) -> str:
-        template: str = getattr(self._arguments, name)
+        template: str | None = getattr(self._arguments, name)
+        if template is None:
+            return ""
         try:
             return template.format_map({"label": self._label, "path": path})
         except (AttributeError, IndexError, KeyError, ValueError) as error:

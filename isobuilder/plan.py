@@ -1,35 +1,41 @@
 """What is to be made: a definition with its release, kickstarts and menu, all checked before anything is fetched."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from isobuilder.definition import Definition, load_definition
+from isobuilder.blueprint import Blueprint, read_blueprint
+from isobuilder.definition import Definition
 from isobuilder.kickstart import Kickstart, render_roles
 from isobuilder.lock import digests
 from isobuilder.menus import menu_entries, menu_files
-from isobuilder.releases import ArchFacts, Release, load_release
+from isobuilder.releases import ArchFacts, Release
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A definition with everything that it names, read and checked, before anything is fetched.
+    """A blueprint with its kickstarts and menus, checked, before anything is fetched.
 
     `menus` are the menus' files by path on the medium; `made_from` has a digest for each input, by its dotted name.
     """
 
-    definition: Definition
-    release: Release
-    volume_id: str
+    blueprint: Blueprint
     kickstarts: tuple[Kickstart, ...]
     menus: Mapping[str, bytes]
     made_from: Mapping[str, str]
 
     @property
+    def definition(self) -> Definition:
+        return self.blueprint.definition
+
+    @property
+    def release(self) -> Release:
+        return self.blueprint.release
+
+    @property
     def facts(self) -> ArchFacts:
-        return self.release.arch[self.definition.arch]
+        return self.blueprint.facts
 
     @property
     def lock_path(self) -> Path:
@@ -40,32 +46,27 @@ class Plan:
         return f"{self.definition.name}-{self.release.id}-{self.definition.arch}.iso"
 
 
-def make_plan(path: Path) -> Plan:
-    """Read the definition at `path` and all that it names. No network is touched.
+def make_plan(path: Path | None) -> Plan:
+    """Read the definition at `path` (None as in `find_definition`) and all that it names. No network is touched.
 
     Raises DefinitionError, KickstartError or MediumError, each with all the mistakes of its kind.
     """
-    definition = load_definition(path)
-    release = load_release(definition)
-    volume_id = volume_id_of(definition, release)
-    kickstarts = render_roles(definition, release, volume_id=volume_id)
-    entries = menu_entries(kickstarts, definition, release, volume_id)
-    menus = menu_files(entries, definition, release, volume_id)
+    blueprint = read_blueprint(path)
+    definition, release = blueprint.definition, blueprint.release
+    kickstarts = render_roles(blueprint)
+    entries = menu_entries(kickstarts, definition, release, blueprint.volume_id)
+    menus = menu_files(entries, definition, release, blueprint.volume_id)
+    product = {"product": blueprint.product, "edition": blueprint.edition}
     made_from = {
         **digests("definition", definition.model_dump(by_alias=True, mode="json")),
         **digests("release", release.model_dump(by_alias=True, mode="json")),
+        **{
+            key: digest
+            for name, value in product.items()
+            if value
+            for key, digest in digests(name, value.model_dump(by_alias=True, mode="json", exclude={"release"})).items()
+        },
         **digests("kickstart", {kickstart.role: kickstart.text for kickstart in kickstarts}),
         **digests("menu", {path: sha256(data).hexdigest() for path, data in menus.items()}),
     }
-    return Plan(definition, release, volume_id, kickstarts, menus, made_from)
-
-
-def volume_id_of(definition: Definition, release: Release) -> str:
-    """The label that the medium gets."""
-    return definition.volume_id or default_volume_id(definition.name, release.id)
-
-
-def default_volume_id(name: str, release: str) -> str:
-    """NAME-RELEASE in the characters that need no escape in a kernel line, 32 of them at most; a long name is cut."""
-    name, release = (re.sub(r"[^A-Za-z0-9]", "-", part).upper() for part in (name, release))
-    return f"{name[: 32 - len(release) - 1]}-{release}"[:32]
+    return Plan(blueprint, kickstarts, menus, made_from)

@@ -1,216 +1,58 @@
-"""The roles of a medium, and each one's template rendered to the kickstart that lies there.
+"""The roles of a medium: which there are, and where each one's template is."""
 
-Templates see validated values only, in a sandbox, and nothing here touches the network.
-"""
-
-import re
-import shlex
-import traceback
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import jinja2
-import jinja2.nodes
-import jinja2.sandbox
-
-from isobuilder.definition import Definition
-from isobuilder.errors import DefinitionError, KickstartError
-from isobuilder.releases import Release
-from isobuilder.resources import data_folder
+from isobuilder.blueprint import Blueprint
+from isobuilder.definition import Group
+from isobuilder.errors import DefinitionError
 from isobuilder.schema import did_you_mean
-
-INCLUDE_DEPTH = 8
 
 
 @dataclass(frozen=True)
 class Role:
-    """What is on the menu: `template` is found in `folder`, or among ours when `folder` is None."""
+    """What may be on the menu, in its `group`.
+
+    `template` is found in the first of `folders` that has it, which come before ours; the kickstart may include files
+    of the first one, when that is the user's own (`inlines`).
+    """
 
     id: str
     title: str
+    group: Group
     menu: bool
     template: str
-    folder: Path | None
+    folders: tuple[Path, ...] = ()
+    inlines: bool = False
 
 
-def roles(definition: Definition, release: Release) -> tuple[Role, ...]:
-    """The roles of a medium: the plain one that every medium has, replaced or joined by the definition's own."""
-    plain = Role("minimal", f"Install minimal {release.title}", menu=True, template="minimal.ks.j2", folder=None)
-    found = {plain.id: plain}
+def roles(blueprint: Blueprint) -> tuple[Role, ...]:
+    """The roles of a medium: the product's, the plain one that every medium has, and the definition's own.
+
+    One with the name of an earlier one takes its place; without a kickstart of its own it only changes it. Raises
+    DefinitionError.
+    """
+    definition, product = blueprint.definition, blueprint.product
+    folders = product.folders if product else ()
+    found = {
+        role.id: Role(role.id, role.title, role.group, role.menu, role.kickstart, folders)
+        for role in (product.role if product else ())
+    }
+    found.setdefault(
+        "minimal",
+        Role("minimal", f"Install minimal {blueprint.release.title}", "other", menu=True, template="minimal.ks.j2"),
+    )
     lacking = []
     for name, own in definition.role.items():
+        plain = found.get(name)
         if own.kickstart is not None:
-            title = own.title or f"Install {name.replace('-', ' ')}"
-            found[name] = Role(name, title, own.menu, own.kickstart, definition.folder)
-        elif name in found:
-            found[name] = replace(found[name], title=own.title or found[name].title, menu=own.menu)
+            title, group = own.title or f"Install {name.replace('-', ' ')}", own.group or "other"
+            own_folders = (definition.folder, *folders)
+            found[name] = Role(name, title, group, own.menu, own.kickstart, own_folders, inlines=True)
+        elif plain:
+            found[name] = replace(plain, title=own.title or plain.title, group=own.group or plain.group, menu=own.menu)
         else:
-            lacking.append(f"role.{name}.kickstart: required, and not there")
+            lacking.append(f"role.{name}.kickstart: required, and not there{did_you_mean(name, found)}")
     if lacking:
         raise DefinitionError(f"{definition.path}: roles without a kickstart", details=lacking)
     return tuple(found.values())
-
-
-def rendered_text(role: Role, definition: Definition, release: Release, *, volume_id: str) -> str:
-    """What lies on the medium for a role: its template rendered, with the files of the definition's folder inlined.
-
-    The installer reads what %pre wrote under /tmp/ in its second pass; it fetches nothing that we have not seen. Raises
-    KickstartError.
-    """
-    text = _render(role, definition, release, volume_id)
-    mistakes: list[str] = []
-    inlined = "".join(f"{line}\n" for line in _inlined(text, role.template, role, mistakes))
-    mistakes += _unanswered_includes(inlined, f"ks/{role.id}.cfg")
-    if mistakes:
-        raise KickstartError(f"role {role.id}: {len(mistakes)} of its includes cannot be", details=mistakes)
-    return inlined
-
-
-def sections(text: str) -> Iterator[tuple[str, int, str]]:
-    """Each line with the section that it stands in ("" outside, "%post") and its number from 1."""
-    section = ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        word = line.split(maxsplit=1)[0] if line.strip() else ""
-        if word == "%end":
-            yield section, number, line
-            section = ""
-        elif not section and word.startswith("%") and word not in ("%include", "%ksappend"):
-            section = word
-            yield "", number, line
-        else:
-            yield section, number, line
-
-
-def _render(role: Role, definition: Definition, release: Release, volume_id: str) -> str:
-    loaders: list[jinja2.BaseLoader] = [jinja2.FileSystemLoader(data_folder("kickstarts"))]
-    if role.folder is not None:
-        loaders.insert(0, jinja2.FileSystemLoader(role.folder))
-    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
-        loader=jinja2.ChoiceLoader(loaders),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    try:
-        _check_blocks(environment, role.template)
-        return environment.get_template(role.template).render(
-            role={"id": role.id, "title": role.title},
-            install=definition.install,
-            release=release,
-            medium={"name": definition.name, "volume_id": volume_id},
-        )
-    except jinja2.TemplateNotFound as error:
-        where = role.folder or "the kickstarts of isobuilder"
-        raise KickstartError(f"role {role.id}: there is no template {error.name!r} in {where}") from error
-    except jinja2.TemplateSyntaxError as error:
-        raise KickstartError(f"{error.name or role.template}, line {error.lineno}: {error.message}") from error
-    except (
-        jinja2.TemplateError,
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        MemoryError,
-        OSError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
-        # An expression in a template can fail in any of these ways; jinja2 puts the template's line in the traceback.
-        frame = next(
-            (f for f in reversed(traceback.extract_tb(error.__traceback__)) if f.filename.endswith(role.template)), None
-        )
-        line = f", line {frame.lineno}" if frame else ""
-        raise KickstartError(f"{role.template}{line}: {str(error) or type(error).__name__}") from error
-
-
-def _check_blocks(environment: jinja2.Environment, name: str) -> None:
-    """What a template says outside of the blocks of the one that it extends is dropped by jinja2 without a word."""
-    source = environment.loader.get_source(environment, name)[0] if environment.loader else ""
-    tree = environment.parse(source, name)
-    extends = next((node for node in tree.body if isinstance(node, jinja2.nodes.Extends)), None)
-    if extends is None or not isinstance(extends.template, jinja2.nodes.Const):
-        return
-    base = extends.template.value
-    _check_blocks(environment, base)
-    blocks = environment.get_template(base).blocks
-    mistakes = []
-    for node in _outside_of_blocks(tree.body):
-        where = f"{name}, line {node.lineno}"
-        if isinstance(node, jinja2.nodes.Block) and node.name not in blocks:
-            mistakes.append(f"{where}: {base} has no block {node.name!r}{did_you_mean(node.name, blocks)}")
-        elif isinstance(node, jinja2.nodes.Output) and (text := _said(node)):
-            mistakes.append(f"{where}: this stands outside of every block, and would be dropped: {text!r}")
-    if mistakes:
-        raise KickstartError(f"{name}: parts of it would be lost", details=mistakes)
-
-
-def _outside_of_blocks(nodes: Iterable[jinja2.nodes.Node]) -> Iterator[jinja2.nodes.Node]:
-    """Every block and all text that is in no block, however deep in conditions and loops."""
-    for node in nodes:
-        if isinstance(node, jinja2.nodes.Block | jinja2.nodes.Output):
-            yield node
-        elif not isinstance(node, jinja2.nodes.Macro | jinja2.nodes.AssignBlock):
-            yield from _outside_of_blocks(node.iter_child_nodes())
-
-
-def _said(output: jinja2.nodes.Output) -> str:
-    data = [node.data for node in output.find_all(jinja2.nodes.TemplateData)]
-    spoken = [line for line in "".join(data).splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    return spoken[0].strip() if spoken else "{{ ... }}" if len(data) < len(output.nodes) else ""
-
-
-def _inlined(text: str, name: str, role: Role, mistakes: list[str], depth: int = 0) -> Iterator[str]:
-    """The lines of `text`, with those of the files that it includes; what cannot be included goes to `mistakes`."""
-    for number, line in enumerate(text.splitlines(), start=1):
-        argument = _include(line)
-        if argument is None or argument.startswith("/tmp/"):  # noqa: S108 - the installer's /tmp, not ours
-            yield line
-            continue
-        try:
-            included = _read_include(argument, role, depth)
-        except KickstartError as error:
-            mistakes.append(f"{name}, line {number}: {line.strip()}: {error.message}")
-        else:
-            yield from _inlined(included, argument, role, mistakes, depth + 1)
-
-
-def _include(line: str) -> str | None:
-    """The argument of an %include, "" where it has none; None for any other line."""
-    words = line.split(maxsplit=1)
-    if not words or words[0] not in ("%include", "%ksappend"):
-        return None
-    try:
-        arguments = shlex.split(line, comments=True)[1:]
-    except ValueError:
-        return ""
-    return arguments[0] if len(arguments) == 1 and words[0] == "%include" else ""
-
-
-def _read_include(name: str, role: Role, depth: int) -> str:
-    if not name:
-        raise KickstartError("takes one file; %ksappend is not taken at all")
-    if "://" in name or name.startswith("/") or role.folder is None:
-        raise KickstartError("only files below the definition's folder, and /tmp/ files that %pre writes, are included")
-    if depth >= INCLUDE_DEPTH:
-        raise KickstartError(f"includes go deeper than {INCLUDE_DEPTH}")
-    path = (role.folder / name).resolve()
-    if not path.is_relative_to(role.folder.resolve()):
-        raise KickstartError("that file lies outside of the definition's folder")
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise KickstartError(f"that file cannot be read: {error}") from error
-
-
-def _unanswered_includes(text: str, where: str) -> Iterator[str]:
-    """What is wrong with the includes that are left for the installer: all of them name files under /tmp/."""
-    scripts = "\n".join(line for section, _, line in sections(text) if section == "%pre")
-    for section, number, line in sections(text):
-        argument = _include(line)
-        if argument and section == "%packages":
-            yield f"{where}, line {number}: {line.strip()}: packages known at install time only are not on the medium"
-        elif argument and not re.search(rf"{re.escape(argument)}(?![\w.-])", scripts):
-            yield f"{where}, line {number}: {line.strip()}: no %pre of this kickstart writes that file"

@@ -165,7 +165,7 @@ def _repomd_signer(repository: Repository, keyring: Keyring, url: str, data: byt
 
 def _boot_files(boot: Boot, tree: str, treeinfo: TreeInfo, fetcher: Fetcher, cache: Cache) -> tuple[BootFile, ...]:
     files: list[BootFile] = []
-    for path in dict.fromkeys([boot.kernel, boot.initrd, boot.stage2, *boot.files]):
+    for path in boot.tree_files:
         url = f"{tree}{path}"
         if sha256 := treeinfo.checksums.get(path):
             file = File(url=url, sha256=sha256, size=fetcher.size(url))

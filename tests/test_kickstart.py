@@ -5,28 +5,33 @@ from pathlib import Path
 
 import pytest
 
-from isobuilder.definition import Definition, load_definition
+from isobuilder.blueprint import Blueprint, read_blueprint
 from isobuilder.errors import DefinitionError, KickstartError
-from isobuilder.kickstart import Kickstart, PackageRequest, Wanted, WantedGroup, read_back, render_roles
-from isobuilder.releases import load_release
-from isobuilder.roles import sections
+from isobuilder.kickstart import Kickstart, render_roles
+from isobuilder.readback import PackageRequest, Wanted, WantedGroup
+from isobuilder.readback import read_back as read_back_for
+from isobuilder.releases import KickstartFacts
+from isobuilder.syntax import sections
 
 SYNTAXES = ("RHEL7", "RHEL8", "RHEL9", "RHEL10")
 
 
-def definition(folder: Path, template: str | None = None, extra: str = "") -> Definition:
+def blueprint(folder: Path, template: str | None = None, extra: str = "") -> Blueprint:
     text = f'version = 1\nname = "site"\nrelease = "9-stream"\n{extra}\n'
     if template is not None:
         (folder / "own.ks.j2").write_text(template)
         text += '[role.own]\nkickstart = "own.ks.j2"\n'
     path = folder / "media.toml"
     path.write_text(text)
-    return load_definition(path)
+    return read_blueprint(path)
 
 
 def render(folder: Path, template: str | None = None, extra: str = "") -> dict[str, Kickstart]:
-    wanted = definition(folder, template, extra)
-    return {k.role: k for k in render_roles(wanted, load_release(wanted), volume_id="SITE-9")}
+    return {k.role: k for k in render_roles(blueprint(folder, template, extra))}
+
+
+def read_back(text: str, syntax: str, *, where: str) -> tuple[PackageRequest, tuple[str, ...]]:
+    return read_back_for(text, KickstartFacts(syntax=syntax), where=where)
 
 
 def refused(folder: Path, template: str, extra: str = "") -> str:

@@ -7,7 +7,6 @@ import pytest
 
 from isobuilder.errors import LockError
 from isobuilder.lock import (
-    MBR,
     BootFile,
     Lock,
     LockedRepository,
@@ -18,6 +17,7 @@ from isobuilder.lock import (
     dump_lock,
     read_lock,
 )
+from isobuilder.releases import MBR
 
 FILE = RepositoryFile(path="Packages/l/libstdc%2B%2B-1-1.x86_64.rpm", sha256="0" * 64, size=7)
 PACKAGE = Package(
@@ -92,7 +92,6 @@ def test_a_lock_of_another_shape_is_refused_with_what_is_wrong(tmp_path: Path, c
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"boot": []}, "one entry must be 'mbr'"),
         ({"repositories": []}, "no repository is called x"),
         ({"packages": []}, "mbr is not out of one of the packages"),
     ],

@@ -14,7 +14,7 @@ import pytest
 from isobuilder.boot.menu import parse_grub, parse_isolinux
 from isobuilder.definition import Definition
 from isobuilder.errors import DefinitionError, HostError, MediumError
-from isobuilder.kickstart import Kickstart, PackageRequest
+from isobuilder.kickstart import Kickstart
 from isobuilder.menus import (
     SPLASH_PATH,
     Entry,
@@ -26,6 +26,7 @@ from isobuilder.menus import (
     serial_port,
     splash,
 )
+from isobuilder.readback import PackageRequest
 from isobuilder.releases import Release, load_release
 from isobuilder.resources import data_folder
 from tests import draw_splash
@@ -49,7 +50,14 @@ def definition(**tables: Any) -> Definition:
 def role(name: str, title: str, *, menu: bool = True, chooses_disks: bool = False) -> Kickstart:
     request = PackageRequest(packages=(), groups=(), environment=None, excluded_packages=(), excluded_groups=())
     return Kickstart(
-        role=name, title=title, menu=menu, path=f"ks/{name}.cfg", text="", request=request, chooses_disks=chooses_disks
+        role=name,
+        title=title,
+        group="other",
+        menu=menu,
+        path=f"ks/{name}.cfg",
+        text="",
+        request=request,
+        chooses_disks=chooses_disks,
     )
 
 
@@ -261,7 +269,7 @@ def test_what_a_menu_cannot_carry_is_refused(path: str) -> None:
 def test_the_local_entry_tries_every_loader_of_the_release() -> None:
     local = parse_grub(menus()[1]).lines[-1]
     boot = load_release(definition()).arch["x86_64"].boot
-    assert local.loaders == tuple(path.removeprefix("/") for path in boot.local_loaders)
+    assert local.loaders == tuple(path.removeprefix("/") for path in boot.efi.local_loaders)
     assert len(local.loaders) > 1
 
 

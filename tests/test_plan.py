@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from isobuilder.blueprint import default_volume_id
 from isobuilder.errors import DefinitionError
-from isobuilder.plan import default_volume_id, make_plan
+from isobuilder.plan import make_plan
 
 
 @pytest.mark.parametrize(

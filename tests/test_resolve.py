@@ -9,7 +9,7 @@ import createrepo_c
 import pytest
 
 from isobuilder.errors import ResolveError, TrustError
-from isobuilder.kickstart import PackageRequest, Wanted, WantedGroup
+from isobuilder.readback import PackageRequest, Wanted, WantedGroup
 from isobuilder.resolve.solve import Resolution, RoleRequest, Source, resolve
 from tests.dnf_oracle import Scenario, ask_dnf
 from tests.repositories import COMPRESSIONS, Fake, make_repository

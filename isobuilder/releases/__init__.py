@@ -8,9 +8,9 @@ import datetime as dt
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from isobuilder.definition import Definition, Repository, Title, Url, fill_in
+from isobuilder.definition import Definition, Repository, Title, Url, unlike_ids
 from isobuilder.errors import DefinitionError
 from isobuilder.schema import Many, Matching, Table, did_you_mean, load_toml
 
@@ -23,6 +23,12 @@ PackageName = Annotated[str, Matching(r"[A-Za-z0-9][A-Za-z0-9._+-]*", "a package
 Argument = Annotated[str, Matching(r"[A-Za-z0-9._-]+(?:=[A-Za-z0-9._:/=,{}-]*)?", "one kernel argument")]
 
 
+# What the lock calls the master boot record's code, which is no file on the medium.
+MBR = "mbr"
+
+KickstartSection = Annotated[str, Matching(r"%[a-z][a-z-]{1,20}", "a section of a kickstart such as %post")]
+
+
 class PackagedFile(Table):
     """A file that no tree publishes, taken out of a package of the release (signed, and named in the lock)."""
 
@@ -31,60 +37,128 @@ class PackagedFile(Table):
 
 
 class KernelArguments(Table):
-    """How the installer is told things. `{label}`: the volume id, escaped; `{path}`: a path from the medium's root."""
+    """How the installer is told things. `{label}`: the volume id, escaped; `{path}`: a path from the medium's root.
 
-    stage2: Argument
+    `stage2` is left out where the installer looks for its second stage on the medium by itself (6).
+    """
+
+    stage2: Argument | None = None
     kickstart: Annotated[Argument, Matching(r".*\{path\}.*", "an argument with {path} in it")]
     rescue: Argument
     check: Argument
 
 
-class Boot(Table):
-    """What boots: paths in the tree, which are the paths on the medium too.
+class KickstartFacts(Table):
+    """What the release's own installer makes of a kickstart, beyond what pykickstart tells.
 
-    `bios_image` is what El Torito starts on a BIOS (isolinux.bin), one of `files`, the loaders' own; `mbr` the code for
-    a USB stick's master boot record. `linux` and `initrd_command` are
-    the commands of this release's UEFI GRUB. `local_loaders` are where an installed system of this release keeps its
-    own loader on its EFI system partition, best first.
+    `syntax` is pykickstart's name for it. `sections` are those that the installer knows (pykickstart knows some that
+    it does not); `environments`: whether %packages may name an environment (@^). `medium` and `root` are where scripts
+    of the installer find the medium and the system that is being installed.
     """
+
+    syntax: Annotated[str, Matching(r"(?:RHEL|F)[0-9]{1,2}", "a syntax that pykickstart knows, such as RHEL9")]
+    sections: Many[KickstartSection] = ("%packages", "%pre", "%pre-install", "%post", "%onerror", "%traceback")
+    environments: bool = True
+    medium: AbsolutePath = "/run/install/repo"
+    root: AbsolutePath = "/mnt/sysroot"
+
+
+class Installed(Table):
+    """The installed system. `stock_repositories`: the repository files of its own packages still work.
+
+    `https` is false where its TLS is too old for today's servers; signatures are checked either way.
+    """
+
+    stock_repositories: bool = True
+    https: bool = True
+
+
+class Wizard(Table):
+    """What the wizard of the first login runs on: an interpreter of Python 3.6 or later, and the package it is in."""
+
+    python: AbsolutePath = "/usr/bin/python3"
+    package: PackageName = "python3"
+
+
+class Bios(Table):
+    """What starts a BIOS: `image` by El Torito, one of `files`, the loader's own; `mbr` is code for a USB stick.
+
+    `files` are paths in the tree, or in `inside`, an ISO of the tree; there a path that ends in a slash is a folder
+    with all that it holds. They are the paths on the medium too.
+    """
+
+    loader: Literal["isolinux", "grub"]
+    image: TreePath
+    files: Many[TreePath]
+    inside: TreePath | None = None
+    mbr: PackagedFile
+
+    @model_validator(mode="after")
+    def _files_are_there(self) -> Self:
+        if self.image not in self.files:
+            raise ValueError(f"image: {self.image!r} is not one of files")
+        if MBR in self.files:
+            raise ValueError(f"files: the lock has the name {MBR!r} for the master boot record's code")
+        if folders := [path for path in self.files if path.endswith("/") and self.inside is None]:
+            raise ValueError(f"files: {folders[0]!r} is a folder, and only one inside an ISO can be listed")
+        return self
+
+
+class Efi(Table):
+    """What starts UEFI: the loader's `files` in the tree. `linux` and `initrd` are the commands of its GRUB's menu.
+
+    `local_loaders` are where an installed system of this release keeps its own loader on its EFI system partition,
+    best first.
+    """
+
+    loader: Literal["grub", "grub-legacy"] = "grub"
+    files: Annotated[Many[TreePath], Field(min_length=1)]
+    linux: Literal["linux", "linuxefi"] = "linux"
+    initrd: Literal["initrd", "initrdefi"] = "initrd"
+    local_loaders: Annotated[Many[AbsolutePath], Field(min_length=1)]
+
+
+class Boot(Table):
+    """What boots: paths in the tree, which are the paths on the medium too; `bios` is left out where there is none."""
 
     kernel: TreePath
     initrd: TreePath
     stage2: TreePath
-    bios_image: TreePath
-    files: Many[TreePath]
-    mbr: PackagedFile
-    linux: Literal["linux", "linuxefi"] = "linux"
-    initrd_command: Literal["initrd", "initrdefi"] = "initrd"
-    local_loaders: Annotated[Many[AbsolutePath], Field(min_length=1)]
+    bios: Bios | None = None
+    efi: Efi
 
-    @model_validator(mode="after")
-    def _bios_image_is_there(self) -> Self:
-        if self.bios_image not in self.files:
-            raise ValueError(f"bios-image: {self.bios_image!r} is not one of files")
-        if "mbr" in self.files:
-            raise ValueError("files: the lock has the name 'mbr' for the master boot record's code")
-        return self
+    @property
+    def tree_files(self) -> tuple[str, ...]:
+        """The paths of all that is fetched from the tree as it lies there."""
+        bios = self.bios.files if self.bios and self.bios.inside is None else ()
+        return tuple(dict.fromkeys([self.kernel, self.initrd, self.stage2, *bios, *self.efi.files]))
+
+    @property
+    def packaged(self) -> dict[str, PackagedFile]:
+        """What is taken out of packages, by the name that the lock gives it."""
+        return {MBR: self.bios.mbr} if self.bios else {}
 
 
 class ArchFacts(Table):
     """What differs between architectures of one release.
 
     `always` are packages that the installer adds to every role by itself; `may` those that a person can bring in at its
-    screens (storage, languages), and so are on the medium too.
+    screens (storage, languages), and so are on the medium too. `repository` joins those of the release, or replaces
+    the one with the same id.
     """
 
     tree: Url
     always: Many[PackageName]
     may: Many[PackageName] = ()
+    repository: Annotated[Many[Repository], AfterValidator(unlike_ids)] = ()
     boot: Boot
 
 
 class Release(Table):
     """One release of CentOS, or of a rebuild of it.
 
-    `variant` is the one that .treeinfo names (installers of 8 and later take the repository of "BaseOS" for the base);
-    `kickstart_syntax` is pykickstart's name for the syntax that its installer takes.
+    `variant` is the one that .treeinfo names (installers of 8 and later take the repository of "BaseOS" for the base),
+    absent where it names none; `network` how the installed system keeps the configuration of its network.
     """
 
     id: Annotated[str, Matching(r"[a-z0-9][a-z0-9.-]{0,30}", "a release's short name")]
@@ -92,13 +166,14 @@ class Release(Table):
     family: Name
     short: Name
     version: Annotated[str, Matching(r"[0-9]+(?:\.[0-9]+)*", "a version such as 9 or 7.9")]
-    variant: Name = "BaseOS"
-    kickstart_syntax: Annotated[
-        str, Matching(r"(?:RHEL|F)[0-9]{1,2}", "a syntax that pykickstart knows, such as RHEL9")
-    ]
+    variant: Name | None = None
     end_of_life: dt.date | None = None
+    network: Literal["ifcfg", "networkmanager"] = "networkmanager"
+    kickstart: KickstartFacts
     kernel_arguments: KernelArguments
-    repository: Annotated[Many[Repository], Field(min_length=1)]
+    installed: Installed = Installed()
+    wizard: Wizard = Wizard()
+    repository: Annotated[Many[Repository], AfterValidator(unlike_ids)] = ()
     arch: dict[Literal["x86_64", "aarch64"], ArchFacts]
 
 
@@ -130,15 +205,3 @@ def end_of_life_warning(release: Release, today: dt.date) -> str | None:
     if release.end_of_life is None or today <= release.end_of_life:
         return None
     return f"{release.title} has had no updates since {release.end_of_life}"
-
-
-def repositories(definition: Definition, release: Release) -> tuple[Repository, ...]:
-    """The repositories of a medium: the release's, replaced or joined by the definition's, `$basearch` filled in."""
-    merged = {repository.id: repository for repository in release.repository}
-    merged |= {repository.id: repository for repository in definition.repository}
-    return tuple(repository.for_arch(definition.arch) for repository in merged.values())
-
-
-def expand(url: str, arch: str) -> str:
-    """`url` with `$basearch` filled in, and one slash at the end."""
-    return fill_in(url, arch).rstrip("/") + "/"

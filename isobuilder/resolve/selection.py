@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from isobuilder.kickstart import PackageRequest, Wanted, WantedGroup
+from isobuilder.readback import PackageRequest, Wanted, WantedGroup
 from isobuilder.repository.comps import Comps, Environment, Group
 from isobuilder.resolve.pool import PackagePool
 from isobuilder.schema import did_you_mean

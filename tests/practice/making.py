@@ -1,4 +1,4 @@
-"""Making the practice mirror: the parts in their order, from an empty folder to two signed repositories."""
+"""Making the practice mirror: the parts in their order, from an empty folder to three signed repositories."""
 
 import hashlib
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from productmd.treeinfo import TreeInfo, Variant
 
-from tests.practice import host, installer, loaders, own, packages
+from tests.practice import cloud, host, installer, loaders, own, packages
 from tests.practice.rpms import Rpm, build_rpms
 from tests.practice.signing import Signer, new_signer
 
@@ -35,7 +35,8 @@ def make_mirror(mirror: Path, listener: Listener = unheard) -> None:
 
 def _make(mirror: Path, work: Path, signer: Signer, listener: Listener) -> None:
     listener("system out of Debian packages")
-    tree, os_tree, extras = work / "system", mirror / "os", mirror / "extras"
+    tree, os_tree = work / "system", mirror / "os"
+    extras, eucalyptus = mirror / "extras", mirror / "eucalyptus"
     host.make_tree(tree)
     # One date for everything that is made: it changes when the kernel does.
     epoch = int(_kernel(tree).stat().st_mtime)
@@ -46,8 +47,9 @@ def _make(mirror: Path, work: Path, signer: Signer, listener: Listener) -> None:
     _rpms(own.BASE, own_tree, os_tree, work, epoch)
     _rpms(own.EXTRAS, own_tree, extras, work, epoch)
     _rpms(own.OLD_EXTRAS, own_tree, extras, work, epoch)
+    _rpms(cloud.EUCALYPTUS, own_tree, eucalyptus, work, epoch)
     listener("signatures")
-    signer.sign_rpms([*sorted(os_tree.rglob("*.rpm")), *sorted(extras.rglob("*.rpm"))])
+    signer.sign_rpms(rpm for folder in (os_tree, extras, eucalyptus) for rpm in sorted(folder.rglob("*.rpm")))
     listener("installer and boot loaders")
     (os_tree / "images/pxeboot").mkdir(parents=True)
     shutil.copyfile(_kernel(tree), os_tree / _IMAGES["kernel"])
@@ -60,6 +62,7 @@ def _make(mirror: Path, work: Path, signer: Signer, listener: Listener) -> None:
     (mirror / "fingerprint").write_text(f"{signer.fingerprint}\n", encoding="ascii")
     _createrepo(os_tree, epoch, ("--groupfile", _COMPS))
     _createrepo(extras, epoch)
+    _createrepo(eucalyptus, epoch)
     signer.sign_detached(os_tree / "repodata/repomd.xml")
     (os_tree / ".discinfo").write_text(f"{epoch}.000000\nPractice Linux 9\nx86_64\nALL\n", encoding="ascii")
     _treeinfo(os_tree, epoch)

@@ -1,0 +1,104 @@
+"""What pykickstart lets pass and an installer, or who boots the medium, would not.
+
+pykickstart's handlers know sections that older installers do not, and take passwords and whole-machine wipes without a
+word.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pykickstart.constants import CLEARPART_TYPE_ALL, CLEARPART_TYPE_LINUX
+
+from isobuilder.releases import KickstartFacts
+from isobuilder.syntax import sections
+
+Mistake = tuple[int | None, str]
+
+# Commands that write to disks, or say which.
+_STORAGE_COMMANDS = frozenset(
+    {
+        "autopart",
+        "btrfs",
+        "clearpart",
+        "fcoe",
+        "iscsi",
+        "logvol",
+        "mount",
+        "nvdimm",
+        "part",
+        "partition",
+        "raid",
+        "reqpart",
+        "snapshot",
+        "volgroup",
+        "zerombr",
+        "zfcp",
+        "zipl",
+    }
+)
+
+
+def mistakes(text: str, handler: Any, facts: KickstartFacts) -> Iterator[Mistake]:
+    """What the release's installer would refuse, or nobody should boot: the line's number, if known, and why.
+
+    `handler` is pykickstart's, when it has read `text`.
+    """
+    yield from _unknown_sections(text, facts)
+    yield from _unknown_environments(text, facts)
+    yield from _plain_passwords(handler)
+
+
+def notes(handler: Any) -> Iterator[str]:
+    """What is allowed, and should be known."""
+    for command in _network_sources(handler):
+        yield f"installs from the network too ({command})"
+    if _wipes_everything(handler):
+        yield "clearpart erases every disk of the machine that it finds; name the disks with --drives"
+
+
+def chooses_disks(text: str) -> bool:
+    """Whether a kickstart has storage commands or scripts that run before disks are chosen; those can do anything."""
+    words = {line.split(maxsplit=1)[0] for section, _, line in sections(text) if not section and line.strip()}
+    return bool(words & (_STORAGE_COMMANDS | {"%pre", "%pre-install", "%include"}))
+
+
+def _unknown_sections(text: str, facts: KickstartFacts) -> Iterator[Mistake]:
+    known = {*facts.sections, "%include", "%end"}
+    for section, number, line in sections(text):
+        word = line.split(maxsplit=1)[0] if line.strip() else ""
+        if not section and word.startswith("%") and word not in known:
+            yield number, f"the installer of this release has no section {word}; it knows {' '.join(facts.sections)}"
+
+
+def _unknown_environments(text: str, facts: KickstartFacts) -> Iterator[Mistake]:
+    for section, number, line in sections(text):
+        if section == "%packages" and re.match(r"\s*@\s*\^", line) and not facts.environments:
+            yield number, "the installer of this release knows groups, and no environments (@^)"
+
+
+def _plain_passwords(handler: Any) -> Iterator[tuple[int | None, str]]:
+    """Passwords that would stand on the medium for everybody to read."""
+    rootpw, bootloader = getattr(handler, "rootpw", None), getattr(handler, "bootloader", None)
+    users = getattr(getattr(handler, "user", None), "userList", ())
+    shells = getattr(getattr(handler, "sshpw", None), "sshUserList", ())
+    for command in (rootpw, bootloader, *users, *shells):
+        # A crypt hash begins with "$", GRUB's with "grub."; "!" and "*" lock an account.
+        if command and command.password and not (command.isCrypted and re.match(r"[$!*]|grub\.", command.password)):
+            yield command.lineno or None, "a plain password would be readable on the medium; use --iscrypted and a hash"
+
+
+def _network_sources(handler: Any) -> Iterator[str]:
+    for name in ("url", "nfs", "ostreesetup", "ostreecontainer", "liveimg"):
+        if getattr(getattr(handler, name, None), "seen", False):
+            yield name
+    for repository in getattr(getattr(handler, "repo", None), "repoList", ()):
+        address = repository.baseurl or repository.mirrorlist or getattr(repository, "metalink", "")
+        if address and not address.startswith("file:"):
+            yield f"repo {repository.name}"
+
+
+def _wipes_everything(handler: Any) -> bool:
+    clear, ignore = getattr(handler, "clearpart", None), getattr(handler, "ignoredisk", None)
+    wipes = getattr(clear, "type", None) in (CLEARPART_TYPE_ALL, CLEARPART_TYPE_LINUX)
+    return wipes and not (getattr(clear, "drives", ()) or getattr(ignore, "onlyuse", ()))

@@ -1,0 +1,130 @@
+"""A kickstart read back as the installer of its release will read it.
+
+What a medium must hold is taken from what pykickstart understood, never from a list of ours.
+"""
+
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pykickstart.constants
+import pykickstart.errors
+import pykickstart.parser
+
+from isobuilder import lint
+from isobuilder.errors import KickstartError
+from isobuilder.releases import KickstartFacts
+from isobuilder.syntax import handler, sections
+
+_DEPTHS = {
+    pykickstart.constants.GROUP_REQUIRED: "mandatory",
+    pykickstart.constants.GROUP_DEFAULT: "default",
+    pykickstart.constants.GROUP_ALL: "optional",
+}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One line of %packages: its word (a name, `name.arch`, glob or path) and its number in the kickstart."""
+
+    text: str
+    line: int
+
+
+@dataclass(frozen=True)
+class WantedGroup:
+    """A comps group or environment that %packages names. `depth`: mandatory, default, or optional (which holds all)."""
+
+    id: str
+    line: int
+    depth: str = "default"
+
+
+@dataclass(frozen=True)
+class PackageRequest:
+    """What a kickstart asks the installer to install, as pykickstart understood it.
+
+    `environment` is the `@^` group, if any. `groups` includes core where the installer adds it by itself (line 0).
+    `weak` is false with --excludeWeakdeps.
+    """
+
+    packages: tuple[Wanted, ...]
+    groups: tuple[WantedGroup, ...]
+    environment: WantedGroup | None
+    excluded_packages: tuple[Wanted, ...]
+    excluded_groups: tuple[WantedGroup, ...]
+    weak: bool = True
+
+
+def read_back(text: str, facts: KickstartFacts, *, where: str) -> tuple[PackageRequest, tuple[str, ...]]:
+    """What the installer of the release whose `facts` these are understands of a kickstart, and notes on it.
+
+    Raises KickstartError with every command that it would refuse and all that the lint finds; a malformed section ends
+    the reading.
+    """
+    lines = text.splitlines()
+
+    def place(number: int | None) -> str:
+        words = lines[number - 1].split() if number and number <= len(lines) else []
+        # The rest of the line is not repeated: it may hold a password.
+        shown = f"{words[0]} ..." if len(words) > 1 else "".join(words)
+        return f"{where}, line {number}: {shown}" if shown else where
+
+    parser = _Parser(handler(facts.syntax))
+    mistakes = parser.mistakes
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", pykickstart.errors.KickstartWarning)
+        try:
+            parser.readKickstartFromString(text)
+        except pykickstart.errors.KickstartError as error:
+            mistakes.append((error.lineno, error.message))
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            # A quote that is never closed, or a line that pykickstart itself stumbles over; it does not say where.
+            mistakes.append((None, f"cannot be read: {error}"))
+    mistakes += lint.mistakes(text, parser.handler, facts)
+    if mistakes:
+        details = [f"{place(number)}: {' '.join(message.split())}" for number, message in mistakes]
+        raise KickstartError(f"{where}: {facts.syntax} refuses it", details=details)
+    notes = [f"{where}: {' '.join(str(warning.message).split())}" for warning in caught]
+    notes += [f"{where}: {note}" for note in lint.notes(parser.handler)]
+    return _request(parser.handler.packages, text), tuple(notes)
+
+
+class _Parser(pykickstart.parser.KickstartParser):  # type: ignore[misc]
+    """Goes on after a command that is refused, so that all of them are reported."""
+
+    def __init__(self, handler: object) -> None:
+        super().__init__(handler, followIncludes=False)
+        self.mistakes: list[tuple[int | None, str]] = []
+
+    def handleCommand(self, lineno: int, args: Sequence[str]) -> object:  # noqa: N802 - pykickstart's name
+        try:
+            return super().handleCommand(lineno, args)
+        except pykickstart.errors.KickstartError as error:
+            self.mistakes.append((lineno, error.message))
+            return None
+
+
+def _request(packages: pykickstart.parser.Packages, text: str) -> PackageRequest:
+    # The parser keeps no line numbers for packages: a line is found by all of it, "@ group --optional" by "@group".
+    words: dict[str, int] = {}
+    for section, number, line in sections(text):
+        if section == "%packages":
+            wanted = re.sub(r"^(-?@\^?)\s*", r"\1", line.partition("#")[0].strip())
+            words |= {wanted: number, wanted.partition(" --")[0]: number}
+
+    def group(name: str, depth: str = "default", sign: str = "@") -> WantedGroup:
+        return WantedGroup(name, words.get(f"{sign}{name}", 0), depth)
+
+    groups = [group(g.name, _DEPTHS[g.include]) for g in packages.groupList]
+    if not packages.nocore and not any(g.id == "core" for g in groups):
+        groups.insert(0, WantedGroup("core", 0))
+    return PackageRequest(
+        packages=tuple(Wanted(name, words.get(name, 0)) for name in packages.packageList),
+        groups=tuple(groups),
+        environment=group(packages.environment, sign="@^") if packages.environment else None,
+        excluded_packages=tuple(Wanted(name, words.get(f"-{name}", 0)) for name in packages.excludedList),
+        excluded_groups=tuple(group(g.name, sign="-@") for g in packages.excludedGroupList),
+        weak=not packages.excludeWeakdeps,
+    )

@@ -1,0 +1,225 @@
+"""From a role's template to the text of the kickstart that lies on the medium.
+
+Templates see validated values only, in a sandbox, and nothing here touches the network. What the text says to an
+installer is not known here; `kickstart` reads it back.
+"""
+
+import re
+import shlex
+import traceback
+from collections.abc import Iterable, Iterator
+
+import jinja2
+import jinja2.nodes
+import jinja2.sandbox
+
+from isobuilder.blueprint import Blueprint, key_names
+from isobuilder.definition import DiskMatch, size_bytes
+from isobuilder.errors import KickstartError
+from isobuilder.resources import data_folder
+from isobuilder.roles import Role
+from isobuilder.schema import did_you_mean
+from isobuilder.syntax import accepts, sections
+
+INCLUDE_DEPTH = 8
+# What %pre of an unattended install writes once it has found its disk.
+STORAGE_INCLUDE = "/tmp/isobuilder-storage.ks"  # noqa: S108 - the installer's /tmp, not ours
+# Where the installed system keeps the keys of its repositories.
+KEY_FOLDER = "/etc/pki/rpm-gpg"
+
+
+def rendered_text(role: Role, blueprint: Blueprint) -> str:
+    """What lies on the medium for a role: its template rendered, with the files of the definition's folder inlined.
+
+    The installer reads what %pre wrote under /tmp/ in its second pass; it fetches nothing that we have not seen. Raises
+    KickstartError.
+    """
+    text = _render(role, blueprint)
+    mistakes: list[str] = []
+    inlined = "".join(f"{line}\n" for line in _inlined(text, role.template, role, mistakes))
+    mistakes += _unanswered_includes(inlined, f"ks/{role.id}.cfg")
+    if mistakes:
+        raise KickstartError(f"role {role.id}: {len(mistakes)} of its includes cannot be", details=mistakes)
+    return inlined
+
+
+def template_values(role: Role, blueprint: Blueprint) -> dict[str, object]:
+    """What a template can ask for, as the README lists it.
+
+    Sizes in `disk` are in bytes; `repositories` are those that the installed system gets besides the stock ones, or
+    instead of them.
+    """
+    definition, release = blueprint.definition, blueprint.release
+    product = blueprint.product
+    return {
+        "role": {"id": role.id, "title": role.title, "group": role.group},
+        "install": definition.install,
+        "disk": _disk(definition.install.disk),
+        "storage_include": STORAGE_INCLUDE,
+        "release": release,
+        "medium": {"name": definition.name, "volume_id": blueprint.volume_id, "mark": blueprint.mark},
+        "product": product and {"id": product.id, "title": product.title, **dict(blueprint.edition or ())},
+        "repositories": _installed_repositories(blueprint),
+        "accepts": lambda line: accepts(line, release.kickstart.syntax),
+    }
+
+
+def _disk(match: DiskMatch | None) -> dict[str, object] | None:
+    """The match of an unattended install; None where the installer asks."""
+    if match is None:
+        return None
+    sizes = {"min_size": match.min_size, "max_size": match.max_size}
+    return {
+        "model": match.model,
+        "serial": match.serial,
+        **{name: size and size_bytes(size) for name, size in sizes.items()},
+    }
+
+
+def _installed_repositories(blueprint: Blueprint) -> list[dict[str, object]]:
+    installed = blueprint.release.installed
+    names = key_names(key for repository in blueprint.repositories for key in repository.gpgkey)
+    wanted = blueprint.added_repositories if installed.stock_repositories else blueprint.repositories
+
+    def reachable(address: str | None) -> str | None:
+        return address if installed.https or not address else re.sub(r"^https:", "http:", address)
+
+    return [
+        {
+            "id": repository.id,
+            "name": f"{repository.id} for {blueprint.release.title}",
+            "baseurl": reachable(repository.baseurl),
+            "mirrorlist": reachable(repository.mirrorlist),
+            "metalink": reachable(repository.metalink),
+            "gpgkeys": [f"file://{KEY_FOLDER}/{names[key]}" for key in repository.gpgkey],
+            "priority": repository.priority,
+        }
+        for repository in wanted
+    ]
+
+
+def _render(role: Role, blueprint: Blueprint) -> str:
+    folders = (*role.folders, data_folder("kickstarts"))
+    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
+        loader=jinja2.FileSystemLoader(folders),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    try:
+        _check_blocks(environment, role.template)
+        return environment.get_template(role.template).render(template_values(role, blueprint))
+    except jinja2.TemplateNotFound as error:
+        where = ", ".join(map(str, folders))
+        raise KickstartError(f"role {role.id}: there is no template {error.name!r} in {where}") from error
+    except jinja2.TemplateSyntaxError as error:
+        raise KickstartError(f"{error.name or role.template}, line {error.lineno}: {error.message}") from error
+    except (
+        jinja2.TemplateError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        OSError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        # An expression in a template can fail in any of these ways; jinja2 puts the template's line in the traceback.
+        frame = next(
+            (f for f in reversed(traceback.extract_tb(error.__traceback__)) if f.filename.endswith(role.template)), None
+        )
+        line = f", line {frame.lineno}" if frame else ""
+        raise KickstartError(f"{role.template}{line}: {str(error) or type(error).__name__}") from error
+
+
+def _check_blocks(environment: jinja2.Environment, name: str) -> None:
+    """What a template says outside of the blocks of the one that it extends is dropped by jinja2 without a word."""
+    source = environment.loader.get_source(environment, name)[0] if environment.loader else ""
+    tree = environment.parse(source, name)
+    extends = next((node for node in tree.body if isinstance(node, jinja2.nodes.Extends)), None)
+    if extends is None or not isinstance(extends.template, jinja2.nodes.Const):
+        return
+    base = extends.template.value
+    _check_blocks(environment, base)
+    blocks = environment.get_template(base).blocks
+    mistakes = []
+    for node in _outside_of_blocks(tree.body):
+        where = f"{name}, line {node.lineno}"
+        if isinstance(node, jinja2.nodes.Block) and node.name not in blocks:
+            mistakes.append(f"{where}: {base} has no block {node.name!r}{did_you_mean(node.name, blocks)}")
+        elif isinstance(node, jinja2.nodes.Output) and (text := _said(node)):
+            mistakes.append(f"{where}: this stands outside of every block, and would be dropped: {text!r}")
+    if mistakes:
+        raise KickstartError(f"{name}: parts of it would be lost", details=mistakes)
+
+
+def _outside_of_blocks(nodes: Iterable[jinja2.nodes.Node]) -> Iterator[jinja2.nodes.Node]:
+    """Every block and all text that is in no block, however deep in conditions and loops."""
+    for node in nodes:
+        if isinstance(node, jinja2.nodes.Block | jinja2.nodes.Output):
+            yield node
+        elif not isinstance(node, jinja2.nodes.Macro | jinja2.nodes.AssignBlock):
+            yield from _outside_of_blocks(node.iter_child_nodes())
+
+
+def _said(output: jinja2.nodes.Output) -> str:
+    data = [node.data for node in output.find_all(jinja2.nodes.TemplateData)]
+    spoken = [line for line in "".join(data).splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    return spoken[0].strip() if spoken else "{{ ... }}" if len(data) < len(output.nodes) else ""
+
+
+def _inlined(text: str, name: str, role: Role, mistakes: list[str], depth: int = 0) -> Iterator[str]:
+    """The lines of `text`, with those of the files that it includes; what cannot be included goes to `mistakes`."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        argument = _include(line)
+        if argument is None or argument.startswith("/tmp/"):  # noqa: S108 - the installer's /tmp, not ours
+            yield line
+            continue
+        try:
+            included = _read_include(argument, role, depth)
+        except KickstartError as error:
+            mistakes.append(f"{name}, line {number}: {line.strip()}: {error.message}")
+        else:
+            yield from _inlined(included, argument, role, mistakes, depth + 1)
+
+
+def _include(line: str) -> str | None:
+    """The argument of an %include, "" where it has none; None for any other line."""
+    words = line.split(maxsplit=1)
+    if not words or words[0] not in ("%include", "%ksappend"):
+        return None
+    try:
+        arguments = shlex.split(line, comments=True)[1:]
+    except ValueError:
+        return ""
+    return arguments[0] if len(arguments) == 1 and words[0] == "%include" else ""
+
+
+def _read_include(name: str, role: Role, depth: int) -> str:
+    if not name:
+        raise KickstartError("takes one file; %ksappend is not taken at all")
+    if "://" in name or name.startswith("/") or not role.inlines:
+        raise KickstartError("only files below the definition's folder, and /tmp/ files that %pre writes, are included")
+    if depth >= INCLUDE_DEPTH:
+        raise KickstartError(f"includes go deeper than {INCLUDE_DEPTH}")
+    path = (role.folders[0] / name).resolve()
+    if not path.is_relative_to(role.folders[0].resolve()):
+        raise KickstartError("that file lies outside of the definition's folder")
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise KickstartError(f"that file cannot be read: {error}") from error
+
+
+def _unanswered_includes(text: str, where: str) -> Iterator[str]:
+    """What is wrong with the includes that are left for the installer: all of them name files under /tmp/."""
+    scripts = "\n".join(line for section, _, line in sections(text) if section == "%pre")
+    for section, number, line in sections(text):
+        argument = _include(line)
+        if argument and section == "%packages":
+            yield f"{where}, line {number}: {line.strip()}: packages known at install time only are not on the medium"
+        elif argument and not re.search(rf"{re.escape(argument)}(?![\w.-])", scripts):
+            yield f"{where}, line {number}: {line.strip()}: no %pre of this kickstart writes that file"
