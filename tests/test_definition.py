@@ -93,7 +93,7 @@ ADDRESSES = {
 def test_a_repository_is_named_by_one_address_of_three_kinds(tmp_path: Path, kind: str) -> None:
     given, filled = ADDRESSES[kind]
     definition = load(tmp_path, f'{REPOSITORY}{SIGNED}{kind} = "{given}"\n')
-    repository = repositories(definition, load_release(definition))[-1]
+    repository = Blueprint(definition, load_release(definition), None).repositories[-1]
     found = {name: getattr(repository, name) for name in ADDRESSES}
     assert found == dict.fromkeys(ADDRESSES) | {kind: filled}
     assert repository.gpgkey == ("https://x.example.org/KEY-x86_64",)

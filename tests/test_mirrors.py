@@ -179,7 +179,7 @@ def test_sha1_is_said_and_the_definition_decides(site: Site) -> None:
     assert "repository baseos: signatures over SHA-1" not in done.stderr
     lock = read_lock(site.lock)
     assert lock
-    assert {repository.id: repository.sha1 for repository in lock.repositories} == {"baseos": False, "extras": True}
+    assert [repository.id for repository in lock.repositories if repository.sha1] == ["extras"]
     everywhere = tuple(one.model_copy(update={"sha1": True}) for one in lock.repositories)
     site.lock.write_text(dump_lock(lock.model_copy(update={"repositories": everywhere})))
     done = site.run("build")
