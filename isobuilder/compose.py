@@ -29,7 +29,9 @@ def compose(plan: Plan, lock: Lock, cache: Cache) -> Tree:
 
     Raises MediumError when two things want one path, TrustError when a cached file is not what it was.
     """
-    identity = hashlib.sha256(lock.model_dump_json().encode()).hexdigest()
+    # The same medium has the same identity, from whichever mirrors its files come.
+    content = lock.model_dump_json(exclude={"repositories": {"__all__": {"baseurl"}}})
+    identity = hashlib.sha256(content.encode()).hexdigest()
     files = _Files()
     files.add((boot.path, _cached(boot.file, cache)) for boot in lock.boot if boot.member is None)
     files.add(_out_of_packages(lock, cache))

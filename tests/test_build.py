@@ -54,7 +54,7 @@ def test_it_boots_from_bios_and_uefi_by_its_records(demo: Demo) -> None:
 
 def test_every_file_reads_back_as_its_source(demo: Demo, extracted: Path, mirror: Path) -> None:
     lock = json.loads(demo.lock.read_text())
-    packages = {Path(package["file"]["url"]).name: package for package in lock["packages"] if package["roles"]}
+    packages = {Path(package["file"]["path"]).name: package for package in lock["packages"] if package["roles"]}
     assert {path.name for path in (extracted / "Packages").iterdir()} == set(packages)
     for name, package in packages.items():
         repository = "extras" if package["repository"] == "extras" else "os"
@@ -191,7 +191,7 @@ def unsigned(lock: Path) -> tuple[LockedRepository, ...]:
         ("volume_id", "OTHER", "volume-id: the lock says 'OTHER'"),
         ("packages", (), "boot: mbr is not out of one of the packages"),
         ("arch", "aarch64", "arch: the lock says"),
-        ("repositories", None, "repository baseos: address, trust or fingerprints"),
+        ("repositories", None, "repository baseos: address, trust, fingerprints or sha1"),
     ],
 )
 def test_a_lock_cannot_overrule_the_definition(again: Demo, key: str, value: object, words: str) -> None:
