@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 
 from isobuilder.resources import data_folder
-from isobuilder.roles import sections
+from isobuilder.syntax import sections
 
 SCRIPT_SECTIONS = frozenset({"%pre", "%pre-install", "%post", "%onerror"})
 
