@@ -87,8 +87,9 @@ class Package(Table):
 
 
 class BootFile(Table):
-    """A file that boots, and its `path` on the medium; with `member` it is taken out of the package `file`.
+    """A file that boots, and its `path` on the medium; with `member` it is taken out of `file`, a package or an ISO.
 
+    Out of an ISO, a `member` that ends in a slash is a folder with all that it holds, and `path` is one too.
     `vouched_by` says whose word its checksum is: the signed "package", the tree's (unsigned) "treeinfo", or "nobody":
     then it is that of the bytes which came when the lock was made.
     """
@@ -135,12 +136,12 @@ class Lock(Table):
         checked = {package.file.sha256 for package in self.packages}
         for boot in self.boot:
             in_package = boot.vouched_by == "package"
-            if (
-                isinstance(boot.file, RepositoryFile) != in_package
-                or in_package != (boot.member is not None)
-                or (in_package and boot.file.sha256 not in checked)
+            if isinstance(boot.file, RepositoryFile) != in_package or (
+                in_package and (boot.member is None or boot.file.sha256 not in checked)
             ):
                 raise ValueError(f"boot: {boot.path} is not out of one of the packages")
+            if boot.member is not None and boot.vouched_by == "nobody":
+                raise ValueError(f"boot: {boot.path} is out of an ISO that nobody vouches for")
             if boot.path == MBR and not in_package:
                 raise ValueError(f"boot: {MBR} must be out of a package")
         return self

@@ -134,8 +134,12 @@ def _contradictions(lock: Lock, plan: Plan) -> Iterator[str]:
             {f"{path} {packaged.file}" for path, packaged in plan.facts.boot.packaged.items()},
         ),
         "boot files": (
-            {boot.path for boot in lock.boot if boot.vouched_by != "package"},
+            {boot.path for boot in lock.boot if boot.member is None},
             set(plan.facts.boot.tree_files),
+        ),
+        "files inside an ISO": (
+            {f"{boot.path} {boot.member}" for boot in lock.boot if boot.member and boot.vouched_by == "treeinfo"},
+            {f"{path} {path}" for path in plan.facts.boot.inside},
         ),
     }
     for key, (locked, planned) in said.items():

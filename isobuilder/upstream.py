@@ -171,7 +171,22 @@ def _boot_files(boot: Boot, tree: str, treeinfo: TreeInfo, fetcher: Fetcher, cac
         else:
             file = _file(url, fetcher.read(url, limit=LOADER_LIMIT), cache)
             files.append(BootFile(path=path, file=file, vouched_by="nobody"))
+    isos = {iso: _vouched_iso(iso, tree, treeinfo, fetcher) for iso in set(boot.inside.values())}
+    files += [
+        BootFile(path=path, file=isos[iso], vouched_by="treeinfo", member=path) for path, iso in boot.inside.items()
+    ]
     return tuple(files)
+
+
+def _vouched_iso(path: str, tree: str, treeinfo: TreeInfo, fetcher: Fetcher) -> File:
+    url = f"{tree}{path}"
+    sha256 = treeinfo.checksums.get(path)
+    if sha256 is None:
+        raise TrustError(
+            f"{url}: boot files lie inside this ISO, and the tree's .treeinfo has no checksum of it",
+            hint="The release file's key boot.bios.inside names it.",
+        )
+    return File(url=url, sha256=sha256, size=fetcher.size(url))
 
 
 def _file(url: str, data: bytes, cache: Cache) -> File:

@@ -54,6 +54,12 @@ LOCK = Lock(
 )
 
 
+def out_of(voucher: str, member: str | None) -> dict[str, object]:
+    place = {"path": "x"} if voucher == "package" else {"url": "https://x.example.org/x.iso"}
+    file = {**place, "sha256": "0" * 64, "size": 7}
+    return {"path": "x", "file": file, "vouched-by": voucher, "member": member}
+
+
 def test_a_lock_comes_back_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "site.lock"
     path.write_text(dump_lock(LOCK))
@@ -94,6 +100,8 @@ def test_a_lock_of_another_shape_is_refused_with_what_is_wrong(tmp_path: Path, c
     [
         ({"repositories": []}, "no repository is called x"),
         ({"packages": []}, "mbr is not out of one of the packages"),
+        ({"boot": [out_of("package", None)]}, "x is not out of one of the packages"),
+        ({"boot": [out_of("nobody", "x")]}, "x is out of an ISO that nobody vouches for"),
     ],
 )
 def test_a_lock_that_names_what_it_lacks_is_refused(tmp_path: Path, change: dict[str, object], words: str) -> None:

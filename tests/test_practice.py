@@ -137,6 +137,7 @@ def test_treeinfo_has_the_right_checksums(mirror: Path) -> None:
     found = {path: hashlib.sha256((mirror / "os" / path).read_bytes()).hexdigest() for path in checksums}
     assert {path: value for path, (_, value) in checksums.items()} == found
     assert set(found) == {
+        "images/boot.iso",
         "images/install.img",
         "images/pxeboot/initrd.img",
         "images/pxeboot/vmlinuz",

@@ -25,6 +25,8 @@ Argument = Annotated[str, Matching(r"[A-Za-z0-9._-]+(?:=[A-Za-z0-9._:/=,{}-]*)?"
 
 # What the lock calls the master boot record's code, which is no file on the medium.
 MBR = "mbr"
+# Where isolinux finds its module that starts another disk.
+CHAIN = "isolinux/chain.c32"
 
 KickstartSection = Annotated[str, Matching(r"%[a-z][a-z-]{1,20}", "a section of a kickstart such as %post")]
 
@@ -52,13 +54,15 @@ class KickstartFacts(Table):
     """What the release's own installer makes of a kickstart, beyond what pykickstart tells.
 
     `syntax` is pykickstart's name for it. `sections` are those that the installer knows (pykickstart knows some that
-    it does not); `environments`: whether %packages may name an environment (@^). `medium` and `root` are where scripts
-    of the installer find the medium and the system that is being installed.
+    it does not); `environments`: whether %packages may name an environment (@^). `packages` are what its commands call
+    in the installed system and the installer does not add: every kickstart of ours asks for them. `medium` and `root`
+    are where scripts of the installer find the medium and the system that is being installed.
     """
 
     syntax: Annotated[str, Matching(r"(?:RHEL|F)[0-9]{1,2}", "a syntax that pykickstart knows, such as RHEL9")]
     sections: Many[KickstartSection] = ("%packages", "%pre", "%pre-install", "%post", "%onerror", "%traceback")
     environments: bool = True
+    packages: Many[PackageName] = ()
     medium: AbsolutePath = "/run/install/repo"
     root: AbsolutePath = "/mnt/sysroot"
 
@@ -84,7 +88,8 @@ class Bios(Table):
     """What starts a BIOS: `image` by El Torito, one of `files`, the loader's own; `mbr` is code for a USB stick.
 
     `files` are paths in the tree, or in `inside`, an ISO of the tree; there a path that ends in a slash is a folder
-    with all that it holds. They are the paths on the medium too.
+    with all that it holds. They are the paths on the medium too. `chain` is isolinux's module that starts another disk:
+    a medium that has it can start the local disk from a USB stick too.
     """
 
     loader: Literal["isolinux", "grub"]
@@ -92,6 +97,7 @@ class Bios(Table):
     files: Many[TreePath]
     inside: TreePath | None = None
     mbr: PackagedFile
+    chain: PackagedFile | None = None
 
     @model_validator(mode="after")
     def _files_are_there(self) -> Self:
@@ -134,9 +140,16 @@ class Boot(Table):
         return tuple(dict.fromkeys([self.kernel, self.initrd, self.stage2, *bios, *self.efi.files]))
 
     @property
+    def inside(self) -> dict[TreePath, TreePath]:
+        """What lies inside an ISO of the tree, as `Bios.files` says it: path to the path of the ISO."""
+        return dict.fromkeys(self.bios.files, self.bios.inside) if self.bios and self.bios.inside else {}
+
+    @property
     def packaged(self) -> dict[str, PackagedFile]:
         """What is taken out of packages, by the name that the lock gives it."""
-        return {MBR: self.bios.mbr} if self.bios else {}
+        if self.bios is None:
+            return {}
+        return {MBR: self.bios.mbr} | ({CHAIN: self.bios.chain} if self.bios.chain else {})
 
 
 class ArchFacts(Table):

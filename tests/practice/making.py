@@ -17,6 +17,7 @@ KEY_NAME = Path(own.KEY_FILE).name
 _COMPS = Path(__file__).with_name("comps.xml")
 _IMAGES = {"kernel": "images/pxeboot/vmlinuz", "initrd": "images/pxeboot/initrd.img"}
 _STAGE2 = "images/install.img"
+_BOOT_ISO = "images/boot.iso"
 
 # Told the name of each part as it begins.
 Listener = Callable[[str], None]
@@ -43,7 +44,7 @@ def _make(mirror: Path, work: Path, signer: Signer, listener: Listener) -> None:
     listener("packages")
     own_tree = _folder(work / "own")
     own.write_files(own_tree, signer.public_key)
-    _rpms(packages.split(tree), tree, os_tree, work, epoch)
+    _rpms([*packages.split(tree), own.GRUB], tree, os_tree, work, epoch)
     _rpms(own.BASE, own_tree, os_tree, work, epoch)
     _rpms(own.EXTRAS, own_tree, extras, work, epoch)
     _rpms(own.OLD_EXTRAS, own_tree, extras, work, epoch)
@@ -57,6 +58,7 @@ def _make(mirror: Path, work: Path, signer: Signer, listener: Listener) -> None:
     installer.make_stage2(os_tree / _STAGE2, _folder(work / "stage2"), epoch)
     loaders.add_isolinux(os_tree)
     loaders.add_grub(os_tree)
+    loaders.make_boot_iso(tree, os_tree / _BOOT_ISO, _folder(work / "boot-iso"), epoch)
     listener("repositories")
     (os_tree / KEY_NAME).write_text(signer.public_key, encoding="ascii")
     (mirror / "fingerprint").write_text(f"{signer.fingerprint}\n", encoding="ascii")
@@ -93,9 +95,9 @@ def _treeinfo(os_tree: Path, epoch: int) -> None:
     variant.type = "variant"
     variant.paths.packages, variant.paths.repository = "Packages", "."
     treeinfo.variants.add(variant)
-    treeinfo.images.images = {"x86_64": dict(_IMAGES), "xen": dict(_IMAGES)}
+    treeinfo.images.images = {"x86_64": {**_IMAGES, "boot.iso": _BOOT_ISO}, "xen": dict(_IMAGES)}
     treeinfo.stage2.mainimage = _STAGE2
-    for path in (*_IMAGES.values(), _STAGE2, "repodata/repomd.xml"):
+    for path in (*_IMAGES.values(), _STAGE2, _BOOT_ISO, "repodata/repomd.xml"):
         treeinfo.checksums.checksums[path] = ("sha256", hashlib.sha256((os_tree / path).read_bytes()).hexdigest())
     treeinfo.dump(str(os_tree / ".treeinfo"))
 
