@@ -337,8 +337,7 @@ def test_what_only_blkid_knows_is_data(machine: Machine, shell: tuple[str, ...])
 def test_the_mark_of_an_earlier_installation(
     machine: Machine, shell: tuple[str, ...], kind: str, tmp_path: Path
 ) -> None:
-    label = ["-L", MARK]
-    image = formatted(tmp_path / "boot", f"mkfs.{kind}", "-q", *label, size=(300 if kind == "xfs" else 4) * MIB)
+    image = formatted(tmp_path / "boot", f"mkfs.{kind}", "-q", "-L", MARK, size=(300 if kind == "xfs" else 4) * MIB)
     machine.add_disk("sda")
     machine.add_partition("sda", "sda1")
     machine.add_partition("sda", "sda2", image)
@@ -377,8 +376,7 @@ def test_an_include_that_cannot_be_finished_is_not_there_at_all(machine: Machine
 
 def test_an_include_that_cannot_be_written(machine: Machine, shell: tuple[str, ...]) -> None:
     machine.add_disk("sda")
-    (machine.root / "tmp/isobuilder-storage.ks").mkdir()
-    (machine.root / "tmp/isobuilder-storage.ks/full").mkdir()
+    (machine.root / "tmp/isobuilder-storage.ks/full").mkdir(parents=True)
     (machine.root / "tmp/isobuilder-storage.ks.new").mkdir()
     outcome = machine.choose(script(), shell)
     assert outcome.status == 1
