@@ -110,3 +110,11 @@ class Machine:
             include.read_text() if include.is_file() else None,
             frozenset(path.name for path in (self.root / "tmp").iterdir()),
         )
+
+
+def formatted(path: Path, *command: str, size: int = 4 * MIB) -> Path:
+    """A file of `size` bytes that `command` made a table or file system of."""
+    with path.open("wb") as file:
+        file.truncate(size)
+    subprocess.run([*command, str(path)], check=True, capture_output=True, timeout=60)
+    return path

@@ -1,5 +1,6 @@
-"""What tests of kickstart scripts share: the scripts cut out of a kickstart, their judges, and the shells that run them."""
+"""What tests of kickstart scripts share: scripts cut out of a kickstart, their judges, and the shells that run them."""
 
+import functools
 import os
 import shlex
 import shutil
@@ -56,13 +57,14 @@ def complaints(kickstart: str) -> list[str]:
     return [
         f"line {script.line}: {script.header}\n{said}"
         for script in scripts_of(kickstart)
-        for judge in (
-            ["shellcheck", "--norc", "--shell=sh", "-"],
-            ["sh", "-n"],
-            *([*shell, "-n"] for shell in SHELLS),
-        )
-        if (said := _complaint(judge, script.text))
+        for said in _complaints_about(script.text)
     ]
+
+
+@functools.cache  # the kickstarts of a medium share most of their scripts
+def _complaints_about(text: str) -> tuple[str, ...]:
+    judges = [["shellcheck", "--norc", "--shell=sh", "-"], *([*shell, "-n"] for shell in (("sh",), *SHELLS))]
+    return tuple(said for judge in judges if (said := _complaint(judge, text)))
 
 
 def _complaint(judge: list[str], text: str) -> str:

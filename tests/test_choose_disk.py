@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.invented_machine import MIB, Machine, Outcome
+from tests.invented_machine import MIB, Machine, Outcome, formatted
 from tests.kickstart_scripts import SHELLS, complaints, render_part
 
 MARK = "SITE-7-ROOT"
@@ -68,18 +68,11 @@ def line_of(outcome: Outcome, disk: str) -> str:
     return "\n".join(lines[at : at + 2])
 
 
-def formatted(path: Path, *command: str, size: int = 4 * MIB) -> Path:
-    with path.open("wb") as file:
-        file.truncate(size)
-    subprocess.run([*command, str(path)], check=True, capture_output=True, timeout=60)
-    return path
-
-
 def test_the_one_empty_disk_is_chosen_and_nothing_but_its_name_is_filled_in(
     machine: Machine, shell: tuple[str, ...]
 ) -> None:
     machine.add_disk("sda")
-    lines = "part /boot --ondisk=$disk --label=SITE-7-ROOT\nlogvol / --name=\"$HOME `id` $(id) \\\\ $disks\" 'x' $6$salt$hash"
+    lines = f"part /boot --ondisk=$disk --label={MARK}\nlogvol / --name=\"$HOME `id` $(id) \\\\ &\" 'x' $6$salt$hash"
     text = script(storage_lines=lines, bootloader_options='--append="console=tty0 console=ttyS0,115200"')
     outcome = machine.choose(text, shell)
     chosen(outcome, "sda")
@@ -91,9 +84,11 @@ def test_the_one_empty_disk_is_chosen_and_nothing_but_its_name_is_filled_in(
     )
 
 
-@pytest.mark.parametrize(("efi", "expected"), [(False, []), (True, ["part /boot/efi --fstype=efi --size=200 --ondisk=sda"])])
+@pytest.mark.parametrize(
+    ("efi", "expected"), [(False, []), (True, ["part /boot/efi --fstype=efi --size=200 --ondisk=sda"])]
+)
 def test_where_reqpart_is_unknown_the_firmware_decides(
-    machine: Machine, shell: tuple[str, ...], efi: bool, expected: list[str]
+    machine: Machine, shell: tuple[str, ...], *, efi: bool, expected: list[str]
 ) -> None:
     machine.add_disk("sda")
     if efi:
@@ -140,6 +135,7 @@ def test_several_disks_and_what_an_earlier_run_left(machine: Machine, shell: tup
         ({"model": "[S]amsung*"}, False),
         ({"serial": "S3Z1NB0K"}, True),
         ({"serial": "WD-SCSI"}, True),
+        ({"serial": "SYSFS-1"}, True),
         ({"serial": "S3Z1NB0"}, False),
         ({"serial": "S3Z1*"}, False),
         ({"min_size": 8 * MIB, "max_size": 8 * MIB}, True),
@@ -148,12 +144,11 @@ def test_several_disks_and_what_an_earlier_run_left(machine: Machine, shell: tup
         ({"model": "Samsung*", "serial": "another"}, False),
     ],
 )
-def test_what_is_asked_for(
-    machine: Machine, shell: tuple[str, ...], wishes: dict[str, Any], fits: bool
-) -> None:
+def test_what_is_asked_for(machine: Machine, shell: tuple[str, ...], wishes: dict[str, Any], *, fits: bool) -> None:
     machine.add_disk(
         "sda",
         model="Samsung SSD 860 \n",
+        sysfs={"device/serial": "SYSFS-1\n"},
         udev={
             "ID_MODEL": "Samsung_SSD_860_EVO_500GB",
             "ID_MODEL_ENC": r"Samsung\x20SSD\x20860\x20EVO\x20500GB\x20\x20",
@@ -177,20 +172,22 @@ def test_every_reason_is_told(machine: Machine, shell: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "sysfs"),
+    ("name", "sysfs", "model"),
     [
-        ("nvme0n1", {"device/model": "INTEL SSDPE2KX010T8   \n", "device/serial": "PHLJ  \n"}),
-        ("vda", {"device/model": "", "serial": "PHLJ"}),
-        ("mmcblk0", {"device/model": "", "device/name": "SD16G\n", "device/serial": "PHLJ\n"}),
+        ("nvme0n1", {"device/model": "INTEL SSDPE2   \n", "device/serial": "PHLJ  \n"}, "INTEL SSDPE2"),
+        ("vda", {"device/model": "", "serial": "PHLJ"}, ""),
+        ("mmcblk0", {"device/model": "", "device/name": "SD16G\n", "device/serial": "PHLJ\n"}, "SD16G"),
     ],
 )
 def test_serial_numbers_of_disks_that_udev_does_not_know(
-    machine: Machine, shell: tuple[str, ...], name: str, sysfs: dict[str, str]
+    machine: Machine, shell: tuple[str, ...], name: str, sysfs: dict[str, str], model: str
 ) -> None:
     machine.add_disk(name, sysfs=sysfs)
     machine.add_disk("sdb", sysfs={"serial": "PHLJX"})
     (machine.root / "udev" / name).unlink()
-    chosen(machine.choose(script(serial="PHLJ"), shell), name)
+    outcome = machine.choose(script(serial="PHLJ"), shell)
+    chosen(outcome, name)
+    assert line_of(outcome, name).splitlines()[0].endswith(f'model "{model}", serial "PHLJ"')
 
 
 def test_blanks_around_a_model_are_the_hardware_s(machine: Machine, shell: tuple[str, ...]) -> None:
@@ -213,7 +210,9 @@ def test_what_hardware_says_is_never_run_and_never_reaches_a_terminal_raw(
 ) -> None:
     hostile = "$(touch PWNED)`touch PWNED`';\"*?%s\\n\\x41;touch PWNED"
     machine.add_disk("sda", model=hostile.encode() + b"\x1b[2J\xff\x07\0tail\n%end\n", sysfs={"serial": hostile})
-    machine.add_disk("sdb", model="", udev={"ID_MODEL_ENC": r"\x1b\x24\x28id\x29\x0a\xzz\x", "ID_SERIAL_SHORT": hostile})
+    machine.add_disk(
+        "sdb", model="", udev={"ID_MODEL_ENC": r"\x1b\x24\x28id\x29\x0a\xzz\x", "ID_SERIAL_SHORT": hostile}
+    )
     outcome = machine.choose(script(), shell)
     stopped(outcome)
     assert hostile in line_of(outcome, "sda")
@@ -255,7 +254,9 @@ def test_a_removable_disk_is_chosen_by_serial_number_only(machine: Machine, shel
 
 
 @pytest.mark.parametrize("reinstall", [False, True])
-def test_the_medium_itself_is_never_chosen(machine: Machine, shell: tuple[str, ...], reinstall: bool, tmp_path: Path) -> None:
+def test_the_medium_itself_is_never_chosen(
+    machine: Machine, shell: tuple[str, ...], tmp_path: Path, *, reinstall: bool
+) -> None:
     (tmp_path / "tree").mkdir()
     image = tmp_path / "medium.iso"
     subprocess.run(
@@ -274,7 +275,7 @@ def test_the_medium_itself_is_never_chosen(machine: Machine, shell: tuple[str, .
 
 
 @pytest.mark.parametrize("reinstall", [False, True])
-def test_a_disk_that_is_in_use_is_never_chosen(machine: Machine, shell: tuple[str, ...], reinstall: bool) -> None:
+def test_a_disk_that_is_in_use_is_never_chosen(machine: Machine, shell: tuple[str, ...], *, reinstall: bool) -> None:
     machine.add_disk("sda")
     (machine.root / "sys/block/sda/holders/dm-3").touch()
     machine.add_disk("sdb")
@@ -299,7 +300,7 @@ def test_one_byte_of_data_is_data(machine: Machine, at: int) -> None:
 @pytest.mark.parametrize("reinstall", [False, True])
 @pytest.mark.parametrize("command", [("sgdisk", "--new=1:2048:0"), ("mkfs.ext4", "-q", "-L", MARK), ("mkswap",)])
 def test_tables_and_file_systems_on_the_whole_disk_are_data(
-    machine: Machine, command: tuple[str, ...], reinstall: bool
+    machine: Machine, command: tuple[str, ...], *, reinstall: bool
 ) -> None:
     formatted(machine.add_disk("sda"), *command, size=8 * MIB)
     stopped(machine.choose(script(reinstall=reinstall), ("dash",)), "the disk that is asked for is not empty")
@@ -336,8 +337,7 @@ def test_what_only_blkid_knows_is_data(machine: Machine, shell: tuple[str, ...])
 def test_the_mark_of_an_earlier_installation(
     machine: Machine, shell: tuple[str, ...], kind: str, tmp_path: Path
 ) -> None:
-    label = ["-L", MARK]
-    image = formatted(tmp_path / "boot", f"mkfs.{kind}", "-q", *label, size=(300 if kind == "xfs" else 4) * MIB)
+    image = formatted(tmp_path / "boot", f"mkfs.{kind}", "-q", "-L", MARK, size=(300 if kind == "xfs" else 4) * MIB)
     machine.add_disk("sda")
     machine.add_partition("sda", "sda1")
     machine.add_partition("sda", "sda2", image)
@@ -360,10 +360,23 @@ def test_two_marked_disks_are_two(machine: Machine, shell: tuple[str, ...], tmp_
     stopped(machine.choose(script(reinstall=True), shell), "2 disks are as asked for")
 
 
+def test_a_partition_that_only_the_kernel_knows_is_data(machine: Machine, shell: tuple[str, ...]) -> None:
+    machine.add_disk("sda")
+    machine.add_partition("sda", "sda1")
+    machine.device("sda").write_bytes(bytes(8 * MIB))
+    stopped(machine.choose(script(), shell), "the disk that is asked for is not empty")
+
+
+def test_an_include_that_cannot_be_finished_is_not_there_at_all(machine: Machine) -> None:
+    machine.add_disk("sda")
+    (machine.root / "bin/mv").unlink()
+    (machine.root / "bin/mv").symlink_to("/bin/false")
+    stopped(machine.choose(script(), ("dash",)), "isobuilder-storage.ks cannot be written")
+
+
 def test_an_include_that_cannot_be_written(machine: Machine, shell: tuple[str, ...]) -> None:
     machine.add_disk("sda")
-    (machine.root / "tmp/isobuilder-storage.ks").mkdir()
-    (machine.root / "tmp/isobuilder-storage.ks/full").mkdir()
+    (machine.root / "tmp/isobuilder-storage.ks/full").mkdir(parents=True)
     (machine.root / "tmp/isobuilder-storage.ks.new").mkdir()
     outcome = machine.choose(script(), shell)
     assert outcome.status == 1
@@ -373,11 +386,15 @@ def test_an_include_that_cannot_be_written(machine: Machine, shell: tuple[str, .
 def test_without_a_list_of_consoles_the_kernel_s_is_used(machine: Machine, shell: tuple[str, ...]) -> None:
     (machine.root / "sys/class/tty/console/active").unlink()
     outcome = machine.choose(script(), shell)
-    assert outcome.consoles["console"].replace("\r\n", "\n") == outcome.consoles["tty0"].replace("\r\n", "\n") == outcome.log
+    assert (
+        outcome.consoles["console"].replace("\r\n", "\n")
+        == outcome.consoles["tty0"].replace("\r\n", "\n")
+        == outcome.log
+    )
 
 
 @pytest.mark.parametrize("wishes", [{}, {"model": "A '*' B", "serial": "it's", "min_size": 1, "max_size": 2}])
 @pytest.mark.parametrize(("reinstall", "refused"), [(False, ()), (True, ("reqpart", "bootloader --boot-drive"))])
-def test_every_rendering_is_sound(wishes: dict[str, Any], reinstall: bool, refused: tuple[str, ...]) -> None:
+def test_every_rendering_is_sound(wishes: dict[str, Any], refused: tuple[str, ...], *, reinstall: bool) -> None:
     text = script(reinstall=reinstall, refused=refused, **wishes)
     assert complaints(f"%pre --erroronfail\n{text}%end\n") == []

@@ -82,8 +82,12 @@ def yum_folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_dead_repositories_are_switched_off_and_ours_written(yum_folder: Path, shell: tuple[str, ...], tmp_path: Path) -> None:
-    assert run("installed-repositories", shell, tmp_path, stock_repositories=False, repositories=[SIGNED, UNSIGNED]) == ""
+def test_dead_repositories_are_switched_off_and_ours_written(
+    yum_folder: Path, shell: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert (
+        run("installed-repositories", shell, tmp_path, stock_repositories=False, repositories=[SIGNED, UNSIGNED]) == ""
+    )
     assert sorted(path.name for path in yum_folder.iterdir()) == [
         "CentOS-Base.repo",
         "a b.repo",
@@ -142,9 +146,14 @@ def test_a_system_without_repository_files_gets_ours(shell: tuple[str, ...], tmp
 
 def test_dnf_reads_what_is_written(yum_folder: Path, tmp_path: Path) -> None:
     run("installed-repositories", ("dash",), tmp_path, stock_repositories=False, repositories=[SIGNED, UNSIGNED])
-    configuration = ["--config=/dev/null", f"--setopt=reposdir={yum_folder}", f"--setopt=cachedir={tmp_path}"]
+    (tmp_path / "dnf.conf").touch()
+    folders = {"reposdir": yum_folder, "cachedir": tmp_path, "persistdir": tmp_path, "logdir": tmp_path}
     enabled = subprocess.run(
-        ["dnf", *configuration, f"--installroot={tmp_path}", "--quiet", "repolist", "--enabled"],
+        [
+            *("dnf", f"--config={tmp_path}/dnf.conf", "--releasever=7", "--quiet"),
+            *(f"--setopt={key}={folder}" for key, folder in folders.items()),
+            *("repolist", "--enabled"),
+        ],
         capture_output=True,
         text=True,
         check=True,
@@ -270,7 +279,9 @@ def test_scripts_are_cut_out_of_a_kickstart() -> None:
     assert complaints(KICKSTART) == []
 
 
-@pytest.mark.parametrize("mistake", ["echo $1 $2", "if true; then", "[[ -n x ]]", "local x", "echo {a,b}", "diff <(ls) x"])
+@pytest.mark.parametrize(
+    "mistake", ["echo $1 $2", "if true; then", "[[ -n x ]]", "local x", "echo {a,b}", "diff <(ls) x"]
+)
 def test_mistakes_in_scripts_are_found(mistake: str) -> None:
     found = complaints(KICKSTART.replace("echo four", mistake))
     assert found
