@@ -52,13 +52,15 @@ class KickstartFacts(Table):
     """What the release's own installer makes of a kickstart, beyond what pykickstart tells.
 
     `syntax` is pykickstart's name for it. `sections` are those that the installer knows (pykickstart knows some that
-    it does not); `environments`: whether %packages may name an environment (@^). `medium` and `root` are where scripts
-    of the installer find the medium and the system that is being installed.
+    it does not); `environments`: whether %packages may name an environment (@^). `packages` are what its commands call
+    in the installed system and the installer does not add: every kickstart of ours asks for them. `medium` and `root`
+    are where scripts of the installer find the medium and the system that is being installed.
     """
 
     syntax: Annotated[str, Matching(r"(?:RHEL|F)[0-9]{1,2}", "a syntax that pykickstart knows, such as RHEL9")]
     sections: Many[KickstartSection] = ("%packages", "%pre", "%pre-install", "%post", "%onerror", "%traceback")
     environments: bool = True
+    packages: Many[PackageName] = ()
     medium: AbsolutePath = "/run/install/repo"
     root: AbsolutePath = "/mnt/sysroot"
 
