@@ -9,7 +9,7 @@ from isobuilder.errors import MediumError
 from isobuilder.fetch.cache import Cache
 from isobuilder.iso.bootimage import fat_image
 from isobuilder.iso.reader import read_files
-from isobuilder.lock import File, Lock, RepositoryFile
+from isobuilder.lock import BootFile, File, Lock, RepositoryFile
 from isobuilder.plan import Plan
 from isobuilder.releases import MBR, Bios
 from isobuilder.repository.comps import merge_comps
@@ -29,9 +29,12 @@ def compose(plan: Plan, lock: Lock, cache: Cache) -> Tree:
 
     Raises MediumError when two things want one path, TrustError when a cached file is not what it was.
     """
-    identity = hashlib.sha256(lock.model_dump_json().encode()).hexdigest()
+    # The same medium has the same identity, from whichever mirrors its files come.
+    content = lock.model_dump_json(exclude={"repositories": {"__all__": {"baseurl"}}})
+    identity = hashlib.sha256(content.encode()).hexdigest()
     files = _Files()
     files.add((boot.path, _cached(boot.file, cache)) for boot in lock.boot if boot.member is None)
+    files.add(_out_of_packages(lock, cache))
     files.add(_out_of_isos(lock, cache))
     files.add((path, Inline(data)) for path, data in plan.menus.items())
     files.add((kickstart.path, Inline(kickstart.text.encode())) for kickstart in plan.kickstarts)
@@ -55,6 +58,13 @@ class _Files(dict[str, Content]):
             if path in self:
                 raise MediumError(f"two files want the place {path!r} on the medium")
             self[path] = content
+
+
+def _out_of_packages(lock: Lock, cache: Cache) -> Iterator[tuple[str, Content]]:
+    """What a tree does not publish, and a package of the release has."""
+    for boot in lock.boot:
+        if boot.vouched_by == "package" and boot.path != MBR:
+            yield boot.path, Inline(_member(boot, lock, cache))
 
 
 def _out_of_isos(lock: Lock, cache: Cache) -> Iterator[tuple[str, Content]]:
@@ -82,13 +92,16 @@ def _boot_records(bios: Bios | None, esp: Inline, lock: Lock, cache: Cache) -> B
 
 
 def _mbr(lock: Lock, cache: Cache) -> bytes:
-    boot = next(boot for boot in lock.boot if boot.path == MBR)
+    return _member(next(boot for boot in lock.boot if boot.path == MBR), lock, cache)
+
+
+def _member(boot: BootFile, lock: Lock, cache: Cache) -> bytes:
     try:
         return read_member(cache.check(boot.file.sha256), boot.member or "", limit=MEMBER_LIMIT)
     except MediumError as error:
         package = next(package.nevra for package in lock.packages if package.file.sha256 == boot.file.sha256)
         raise MediumError(
-            f"{package}: {error.message}", hint="The release file's key boot.bios.mbr names it."
+            f"{package}: {error.message}", hint=f"The release file names {boot.member}, under boot.bios."
         ) from error
 
 

@@ -42,7 +42,8 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
         may=facts.may,
         extra=[packaged.package for packaged in facts.boot.packaged.values()],
     )
-    for note in (*(note for kickstart in plan.kickstarts for note in kickstart.notes), *resolution.notes):
+    kickstart_notes = (note for kickstart in plan.kickstarts for note in kickstart.notes)
+    for note in (*found.notes, *kickstart_notes, *resolution.notes):
         progress.note(f"note: {note}")
     lock = Lock(
         name=definition.name,

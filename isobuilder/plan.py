@@ -6,10 +6,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from isobuilder.blueprint import Blueprint, read_blueprint
+from isobuilder.bootmenu.entries import make_menu
+from isobuilder.bootmenu.render import menu_files
 from isobuilder.definition import Definition
 from isobuilder.kickstart import Kickstart, render_roles
 from isobuilder.lock import digests
-from isobuilder.menus import menu_entries, menu_files
 from isobuilder.releases import ArchFacts, Release
 
 
@@ -54,8 +55,7 @@ def make_plan(path: Path | None) -> Plan:
     blueprint = read_blueprint(path)
     definition, release = blueprint.definition, blueprint.release
     kickstarts = render_roles(blueprint)
-    entries = menu_entries(kickstarts, definition, release, blueprint.volume_id)
-    menus = menu_files(entries, definition, release, blueprint.volume_id)
+    menus = menu_files(make_menu(kickstarts, blueprint), blueprint)
     product = {"product": blueprint.product, "edition": blueprint.edition}
     made_from = {
         **digests("definition", definition.model_dump(by_alias=True, mode="json")),

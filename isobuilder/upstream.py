@@ -27,12 +27,13 @@ LOADER_LIMIT = 64 << 20
 
 @dataclass(frozen=True)
 class Upstream:
-    """What was found. `newest` is the latest time that any of it carries, in seconds since 1970."""
+    """What was found. `newest` is the latest time that any of it carries, in seconds since 1970; `notes` are to say."""
 
     keys: tuple[Key, ...]
     repositories: tuple[LockedRepository, ...]
     boot: tuple[BootFile, ...]
     newest: int
+    notes: tuple[str, ...]
 
 
 def look(
@@ -49,7 +50,7 @@ def look(
     treeinfo = parse_treeinfo(fetcher.read(f"{tree}.treeinfo", limit=METADATA_LIMIT), where=f"{tree}.treeinfo")
     if treeinfo.arch != arch:
         raise TrustError(f"{tree}.treeinfo: this is a tree of {treeinfo.arch}, not {arch}")
-    newest = max([treeinfo.timestamp, *(timestamp for _, timestamp in found)])
+    newest = max([treeinfo.timestamp, *(one.repomd.timestamp for _, one in found)])
     if not 0 < newest < 1 << 32:
         raise TrustError(f"{tree}: what upstream carries is dated {newest} seconds after 1970, which cannot be")
     return Upstream(
@@ -57,6 +58,7 @@ def look(
         repositories=tuple(locked for locked, _ in found),
         boot=_boot_files(boot, tree, treeinfo, fetcher, cache),
         newest=newest,
+        notes=tuple(f"repository {r.id}: no mirror has the newest metadata yet" for r, one in found if one.age),
     )
 
 
@@ -72,7 +74,7 @@ def _key(url: str, data: bytes, repositories: Sequence[Repository], cache: Cache
 
 def _repository(
     repository: Repository, arch: str, keys: Mapping[str, bytes], fetcher: Fetcher, cache: Cache
-) -> tuple[LockedRepository, int]:
+) -> tuple[LockedRepository, "_Found"]:
     mirrors = _mirrors(repository, arch, fetcher)
     keyring = _keyring(repository, keys)
     older: list[_Found] = []
@@ -94,7 +96,7 @@ def _repository(
             raise
         # Mirrors take hours to follow; what the metalink lists as an alternate is still good.
         found = min(older, key=lambda found: found.age)
-    return _locked(repository, mirrors, found, cache), found.repomd.timestamp
+    return _locked(repository, mirrors, found, cache), found
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from isobuilder.boot.menu import parse_grub, parse_isolinux, read_menu
 from isobuilder.boot.vm import VirtualMachine
 from isobuilder.errors import BootError, HostError, MediumError, UsageError
 from isobuilder.progress import Silent
+from tests.example_menus import menus
 from tests.test_iso_reader import make_iso
-from tests.test_menus import menus
 
 SYSLINUX = Path("/usr/lib/syslinux/modules/bios")
 

@@ -168,7 +168,7 @@ def test_the_demo_is_a_definition_that_loads(mirror: Path, fingerprint: str, tmp
 
 def test_the_demo_has_eucalyptus_for_the_practice_release(mirror: Path, fingerprint: str, tmp_path: Path) -> None:
     definition = load_definition(write_demo(tmp_path / "demo", "http://127.0.0.1:8642", mirror))
-    product = load_product(definition.model_copy(update={"product": "./eucalyptus"}), load_release(definition))
+    product = load_product(definition, load_release(definition))
     assert product is not None
     assert [role.id for role in product.role] == ["nc", "frontend", "ciab", "image"]
     [repository] = product.release["practice"].repository

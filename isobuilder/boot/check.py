@@ -92,9 +92,10 @@ def boot_check(
 ) -> Verdict:
     """Boot `iso`, choose `entry`, and follow the serial console for at most `timeout` seconds in all.
 
-    An entry with a kernel passes when the kernel repeats all words of its line and then `marker` (a regular
-    expression; by default Anaconda's first words) appears. The local entry passes when it starts a scratch disk that
-    lies beside the medium and says so: by a boot sector for BIOS, by a loader where the menu looks for one for UEFI.
+    An entry that has a twin on the serial console is followed there. One with a kernel passes when the kernel repeats
+    all words of its line and then `marker` (a regular expression; by default Anaconda's first words) appears. The local
+    entry passes when it starts a scratch disk that lies beside the medium and says so: by a boot sector for BIOS, by a
+    loader where the menu looks for one for UEFI.
 
     Writes ENTRY-FIRMWARE-MEDIUM-menu.png, -screen.png and -console.log to `output`, where those of an earlier check are
     removed first. A boot that gets lost is no error but a verdict. Raises UsageError for a medium or an entry that is
@@ -102,7 +103,7 @@ def boot_check(
     HostError when a tool is missing, or a file cannot be read or written.
     """
     menu = read_menu(iso, firmware)
-    line = menu.lines[menu.index(entry)]
+    line = menu.on_serial(entry)
     port = _serial_port(menu, line)
     goal = _goal(line, marker)
     files = _Files.below(output, f"{entry}-{firmware}-{medium}")
@@ -169,14 +170,17 @@ class _Boot:
     screen_picture: Path | None = None
 
     def follow(self, menu: BootMenu, line: MenuLine, goal: re.Pattern[str]) -> None:
-        title = next(one.title for one in menu.lines if one.id == menu.default)
+        title = menu.find(menu.default).title
         if not self._wait(re.compile(re.escape(title[:TITLE_SHOWN])), "the menu"):
             return
         self.vm.rest(DRAWING_SECONDS)
         self.vm.screenshot(self.files.menu_picture)
         self.menu_picture = self.files.menu_picture
         self._see(f"the menu is in {self.menu_picture}")
-        self.vm.keys("home", *["down"] * menu.index(line.id), "ret")
+        for step in line.steps:
+            # A list behind a line is drawn anew, and has its first line marked.
+            self.vm.rest(DRAWING_SECONDS)
+            self.vm.keys("home", *["down"] * step, "ret")
         self._see(f"chose {line.id} ({line.title})")
         if line.kernel_line is None:
             self._wait(goal, "the local disk's own words")

@@ -25,6 +25,8 @@ Argument = Annotated[str, Matching(r"[A-Za-z0-9._-]+(?:=[A-Za-z0-9._:/=,{}-]*)?"
 
 # What the lock calls the master boot record's code, which is no file on the medium.
 MBR = "mbr"
+# Where isolinux finds its module that starts another disk.
+CHAIN = "isolinux/chain.c32"
 
 KickstartSection = Annotated[str, Matching(r"%[a-z][a-z-]{1,20}", "a section of a kickstart such as %post")]
 
@@ -86,7 +88,8 @@ class Bios(Table):
     """What starts a BIOS: `image` by El Torito, one of `files`, the loader's own; `mbr` is code for a USB stick.
 
     `files` are paths in the tree, or in `inside`, an ISO of the tree; there a path that ends in a slash is a folder
-    with all that it holds. They are the paths on the medium too.
+    with all that it holds. They are the paths on the medium too. `chain` is isolinux's module that starts another disk:
+    a medium that has it can start the local disk from a USB stick too.
     """
 
     loader: Literal["isolinux", "grub"]
@@ -94,6 +97,7 @@ class Bios(Table):
     files: Many[TreePath]
     inside: TreePath | None = None
     mbr: PackagedFile
+    chain: PackagedFile | None = None
 
     @model_validator(mode="after")
     def _files_are_there(self) -> Self:
@@ -143,7 +147,9 @@ class Boot(Table):
     @property
     def packaged(self) -> dict[str, PackagedFile]:
         """What is taken out of packages, by the name that the lock gives it."""
-        return {MBR: self.bios.mbr} if self.bios else {}
+        if self.bios is None:
+            return {}
+        return {MBR: self.bios.mbr} | ({CHAIN: self.bios.chain} if self.bios.chain else {})
 
 
 class ArchFacts(Table):

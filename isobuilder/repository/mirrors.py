@@ -28,16 +28,15 @@ _HASHES: Final = {"sha512": re.compile(r"[0-9a-f]{128}"), "sha256": re.compile(r
 
 @dataclass(frozen=True)
 class Version:
-    """What repomd.xml was at `timestamp` (seconds since 1970, 0 unsaid): its `size` in bytes, and its digest."""
+    """A repomd.xml by its digest in lower-case hex; `timestamp` in seconds since 1970, 0 where that is not said."""
 
     timestamp: int
-    size: int | None
     algorithm: str
     digest: str
 
     def is_of(self, data: bytes) -> bool:
         """Whether `data` is this version."""
-        return self.size in {None, len(data)} and hashlib.new(self.algorithm, data).hexdigest() == self.digest
+        return hashlib.new(self.algorithm, data).hexdigest() == self.digest
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Mirrors:
             raise TrustError(
                 f"{where}: is not what the metalink says: {len(data)} bytes of sha256 "
                 f"{hashlib.sha256(data).hexdigest()}",
-                hint="The mirror has fallen behind, or it is not to be trusted.",
+                hint="The mirror is behind the metalink, or ahead of it, or not to be trusted.",
             )
         return found
 
@@ -134,17 +133,14 @@ def _version(element: ET.Element, where: str) -> Version | None:
     if algorithm is None:
         return None
     return Version(
-        timestamp=_number(element, "timestamp", where) or 0,
-        size=_number(element, "size", where),
+        timestamp=_timestamp(element, where),
         algorithm=algorithm,
         digest=published[algorithm],
     )
 
 
-def _number(element: ET.Element, name: str, where: str) -> int | None:
-    text = (element.findtext(f"{{*}}{name}") or "").strip()
-    if not text:
-        return None
-    if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise TrustError(f"{where}: {text[:_SHOWN]!r} is not a {name}")
+def _timestamp(element: ET.Element, where: str) -> int:
+    text = (element.findtext("{*}timestamp") or "0").strip()
+    if not re.fullmatch(r"[0-9]{1,18}", text, re.ASCII):
+        raise TrustError(f"{where}: {text[:_SHOWN]!r} is not a timestamp")
     return int(text)
