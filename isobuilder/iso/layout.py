@@ -238,7 +238,7 @@ def _taken_over(iso: PyCdlib, tree: Tree) -> Layout:
         ),
         key=lambda extent: extent.offset,
     )
-    if isinstance(tree.boot, GrubBios):
+    if not isinstance(tree.boot.efi, str):
         extents.append(_append(iso, tree.boot.efi, extents))
     size = _aligned(_end(extents) + _PADDING)
     iso.pvd.space_size = size // BLOCK
@@ -251,12 +251,13 @@ def _taken_over(iso: PyCdlib, tree: Tree) -> Layout:
 
 def _places(tree: Tree, extents: Sequence[Extent], size: int) -> systemarea.Places:
     starts = {extent.path: extent.offset // BLOCK for extent in extents}
-    boot, efi_blocks = tree.boot, _blocks(_efi_content(tree).size)
-    bios = 0 if isinstance(boot, UefiOnly) else starts[boot.image]
-    if isinstance(boot, GrubBios):
-        whole = -(-efi_blocks // systemarea.GRAIN) * systemarea.GRAIN
-        return systemarea.Places(bios, starts[APPENDED], whole, size // BLOCK)
-    return systemarea.Places(bios, starts[boot.efi], efi_blocks, size // BLOCK)
+    boot = tree.boot
+    return systemarea.Places(
+        bios=0 if isinstance(boot, UefiOnly) else starts[boot.image],
+        efi=starts[boot.efi if isinstance(boot.efi, str) else APPENDED],
+        efi_blocks=_blocks(_efi_content(tree).size),
+        blocks=size // BLOCK,
+    )
 
 
 def _end(extents: Sequence[Extent]) -> int:

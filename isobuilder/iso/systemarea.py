@@ -18,8 +18,6 @@ from isobuilder.tree import BootRecords, GrubBios, Isolinux, UefiOnly
 CODE_SIZE = 432
 ALIGNMENT = 1 << 20
 BACKUP_SIZE = 33 * SECTOR
-# In blocks: where the first partition starts. Partitioning tools want all others on multiples of that.
-GRAIN = 16
 
 # Where the code finds the address of what it starts, and what boot_hybrid.img has there before it is told.
 _ADDRESS = slice(CODE_SIZE, CODE_SIZE + 8)
@@ -27,6 +25,7 @@ _GRUB_UNSET = struct.pack("<Q", 1)
 _MBR_ENTRY = struct.Struct("<B3sB3sII")
 _PER_BLOCK = BLOCK // SECTOR  # sectors
 _HEADS, _TRACK = 64, 32
+_ISO_START = 64  # partitioning tools want the others on the same multiples
 _GPT_ENTRIES, _GPT_ENTRY_SIZE = 128, 128
 _FIRST_USABLE = 2 + _GPT_ENTRIES * _GPT_ENTRY_SIZE // SECTOR
 _ESP_TYPE = uuid.UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b")
@@ -35,7 +34,7 @@ _DATA_TYPE = uuid.UUID("ebd0a0a2-b9e5-4433-87c0-68b6b72699c7")
 
 @dataclass(frozen=True)
 class Places:
-    """Where things lie, in blocks of 2048 bytes: the BIOS image (0: none), the partition of the EFI image, the end.
+    """Where things lie, in blocks of 2048 bytes: the BIOS image (0: none), the EFI image, and how long that and all is.
 
     `blocks` is the whole medium and a multiple of 512 (1 MiB), so that it ends on a cylinder of 64 heads, 32 sectors.
     """
@@ -126,12 +125,11 @@ def _protective(places: Places) -> bytes:
 
 
 def _partitions(places: Places) -> Sequence[_Partition]:
-    grain = GRAIN * _PER_BLOCK
     start = places.efi * _PER_BLOCK
     end = start + places.efi_blocks * _PER_BLOCK
-    last = (places.blocks * _PER_BLOCK - BACKUP_SIZE // SECTOR) // grain * grain - 1
+    last = (places.blocks * _PER_BLOCK - BACKUP_SIZE // SECTOR) // _ISO_START * _ISO_START - 1
     return (
-        _Partition(_DATA_TYPE, "Medium", grain, start - 1),
+        _Partition(_DATA_TYPE, "Medium", _ISO_START, start - 1),
         _Partition(_ESP_TYPE, "EFI boot", start, end - 1),
         _Partition(_DATA_TYPE, "Medium, continued", end, last),
     )
