@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from isobuilder.definition import Definition, Repository, load_definition
+from isobuilder.definition import Definition, Repository, fill_in, find_definition
 from isobuilder.products import Edition, Product, load_product
 from isobuilder.releases import ArchFacts, Release, load_release
 
@@ -26,6 +26,11 @@ class Blueprint:
     @property
     def facts(self) -> ArchFacts:
         return self.release.arch[self.definition.arch]
+
+    @property
+    def tree(self) -> str:
+        """The address of the installer's tree, with a slash at the end."""
+        return fill_in(self.facts.tree, self.definition.arch).rstrip("/") + "/"
 
     @property
     def edition(self) -> Edition | None:
@@ -64,20 +69,17 @@ class Blueprint:
 
     def _merged(self, *layers: Iterable[Repository]) -> tuple[Repository, ...]:
         merged = {repository.id: repository for layer in layers for repository in layer}
-        arch = self.definition.arch
-        return tuple(one.model_copy(update={"baseurl": expand(one.baseurl, arch)}) for one in merged.values())
+        return tuple(repository.for_arch(self.definition.arch) for repository in merged.values())
 
 
-def read_blueprint(path: Path) -> Blueprint:
-    """Read the definition at `path`, and the files that it names. Raises DefinitionError with a file's mistakes."""
-    definition = load_definition(path)
+def read_blueprint(path: Path | None) -> Blueprint:
+    """Read the definition at `path` (None as in `find_definition`), and the files that it names.
+
+    Raises DefinitionError with all the mistakes of a file.
+    """
+    definition = find_definition(path)
     release = load_release(definition)
     return Blueprint(definition, release, load_product(definition, release))
-
-
-def expand(url: str, arch: str) -> str:
-    """`url` with `$basearch` filled in, and one slash at the end."""
-    return re.sub(r"\$basearch\b", arch, url).rstrip("/") + "/"
 
 
 def key_names(urls: Iterable[str]) -> dict[str, str]:

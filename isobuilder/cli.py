@@ -32,18 +32,25 @@ app = typer.Typer(
 )
 
 # Whether it can be read is for our own error to say.
-DefinitionPath = Annotated[Path, typer.Argument(metavar="DEFINITION", help="The definition file.", readable=False)]
+DefinitionPath = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="DEFINITION",
+        help="The definition file; without it ./media.toml, or else ours: Eucalyptus 5 on CentOS 7.",
+        readable=False,
+        show_default=False,
+    ),
+]
 CacheFolder = Annotated[
     Path | None,
     typer.Option("--cache-dir", help="Where downloads are kept; without it the user's cache.", show_default=False),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results, warnings and errors.")]
-DEFAULT_DEFINITION = Path("media.toml")
 
 
 @app.command(short_help="Build the ISO.")
 def build(
-    definition: DefinitionPath = DEFAULT_DEFINITION,
+    definition: DefinitionPath = None,
     *,
     output_dir: Annotated[Path, typer.Option("--output-dir", "-o", help="Where the ISO goes.")] = Path(),
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace an ISO that is there.")] = False,
@@ -63,7 +70,7 @@ def build(
 
 @app.command(short_help="Make the lock, or check it.")
 def lock(
-    definition: DefinitionPath = DEFAULT_DEFINITION,
+    definition: DefinitionPath = None,
     *,
     update: Annotated[bool, typer.Option("--update", help="Make the lock anew from what there is now.")] = False,
     cache_dir: CacheFolder = None,
@@ -90,7 +97,7 @@ def lock(
 @app.command(short_help="Show a role's kickstart as it will lie on the medium.")
 def kickstart(
     role: Annotated[str, typer.Argument(metavar="ROLE", help="A role of the definition, or one of ours.")],
-    definition: DefinitionPath = DEFAULT_DEFINITION,
+    definition: DefinitionPath = None,
 ) -> None:
     """Print a role's rendered kickstart, whether the installer would take it or not."""
     from isobuilder.blueprint import read_blueprint
@@ -101,7 +108,7 @@ def kickstart(
     blueprint = read_blueprint(definition)
     known = {one.id: one for one in roles(blueprint)}
     if role not in known:
-        raise UsageError(f"{definition}: there is no role {role!r}{did_you_mean(role, known)}")
+        raise UsageError(f"{blueprint.definition.path}: there is no role {role!r}{did_you_mean(role, known)}")
     text = rendered_text(known[role], blueprint)
     typer.echo(text, nl=False)
 
@@ -180,7 +187,7 @@ def _options(
 class _Session:
     """What commands that look upstream share: the plan, a console, a cache, a fetcher."""
 
-    def __init__(self, definition: Path, cache_dir: Path | None, *, quiet: bool) -> None:
+    def __init__(self, definition: Path | None, cache_dir: Path | None, *, quiet: bool) -> None:
         import datetime as dt
 
         from isobuilder.console import Console
@@ -192,6 +199,10 @@ class _Session:
         self.epoch = source_date_epoch(os.environ)
         self.console = Console(quiet=quiet)
         self.plan = make_plan(definition)
+        if not self.plan.definition.path.exists():
+            self.console.note(
+                f"there is no {self.plan.definition.path}; this is the definition that ships with isobuilder"
+            )
         if warning := end_of_life_warning(self.plan.release, dt.datetime.now(tz=dt.UTC).date()):
             self.console.warning(warning)
         self.cache = Cache(cache_dir or default_cache_root(os.environ))

@@ -8,18 +8,20 @@ from isobuilder.blueprint import key_names
 from isobuilder.errors import MediumError
 from isobuilder.fetch.cache import Cache
 from isobuilder.iso.bootimage import fat_image
-from isobuilder.lock import BootFile, File, Lock
+from isobuilder.iso.reader import read_files
+from isobuilder.lock import BootFile, File, Lock, RepositoryFile
 from isobuilder.plan import Plan
-from isobuilder.releases import MBR
+from isobuilder.releases import MBR, Bios
 from isobuilder.repository.comps import merge_comps
 from isobuilder.repository.repodata import write_repodata
-from isobuilder.tree import BootRecords, Cached, Content, Inline, Tree
+from isobuilder.tree import BootRecords, Cached, Content, GrubBios, Inline, Isolinux, Tree, UefiOnly
 from isobuilder.trust.rpmpayload import read_member
 
-BOOT_CATALOG = "isolinux/boot.cat"
 EFI_IMAGE = "images/efiboot.img"
 EFI_LABEL = "ANACONDA"
 MEMBER_LIMIT = 1 << 20
+# What is taken out of an ISO of the tree is a loader: GRUB's modules are some 3 MB.
+INSIDE_LIMIT = 64 << 20
 
 
 def compose(plan: Plan, lock: Lock, cache: Cache) -> Tree:
@@ -27,24 +29,25 @@ def compose(plan: Plan, lock: Lock, cache: Cache) -> Tree:
 
     Raises MediumError when two things want one path, TrustError when a cached file is not what it was.
     """
-    identity = hashlib.sha256(lock.model_dump_json().encode()).hexdigest()
+    # The same medium has the same identity, from whichever mirrors its files come.
+    content = lock.model_dump_json(exclude={"repositories": {"__all__": {"baseurl"}}})
+    identity = hashlib.sha256(content.encode()).hexdigest()
     files = _Files()
     files.add((boot.path, _cached(boot.file, cache)) for boot in lock.boot if boot.member is None)
-    files.add((boot.path, Inline(_member(boot, cache))) for boot in lock.boot if boot.member and boot.path != MBR)
+    files.add(_out_of_packages(lock, cache))
+    files.add(_out_of_isos(lock, cache))
     files.add((path, Inline(data)) for path, data in plan.menus.items())
     files.add((kickstart.path, Inline(kickstart.text.encode())) for kickstart in plan.kickstarts)
     files.add((name, _cached(key, cache)) for name, key in _keys(lock))
     files.add((package.path, _cached(package.file, cache)) for package in lock.packages if package.roles)
     files.add(_repodata(lock, cache))
     efi = {path: _bytes(content, cache) for path, content in files.items() if path.startswith("EFI/")}
-    esp = fat_image(efi, label=EFI_LABEL, epoch=lock.epoch, identity=identity)
-    files.add([(EFI_IMAGE, Inline(esp))])
+    esp = Inline(fat_image(efi, label=EFI_LABEL, epoch=lock.epoch, identity=identity))
+    boot = _boot_records(plan.facts.boot.bios, esp, lock, cache)
+    if isinstance(boot.efi, str):
+        files.add([(boot.efi, esp)])
     files.add(_mediainfo(plan, lock, files))
-    bios = plan.facts.boot.bios
-    if bios is None:
-        raise MediumError("a medium without a BIOS loader cannot be made yet")
-    boot = BootRecords(bios=bios.image, efi=EFI_IMAGE, catalog=BOOT_CATALOG, mbr=_mbr(lock, cache))
-    return Tree(lock.volume_id, lock.epoch, identity, files, boot=boot)
+    return Tree(lock.volume_id, lock.epoch, identity, files, boot)
 
 
 class _Files(dict[str, Content]):
@@ -57,16 +60,48 @@ class _Files(dict[str, Content]):
             self[path] = content
 
 
+def _out_of_packages(lock: Lock, cache: Cache) -> Iterator[tuple[str, Content]]:
+    """What a tree does not publish, and a package of the release has."""
+    for boot in lock.boot:
+        if boot.vouched_by == "package" and boot.path != MBR:
+            yield boot.path, Inline(_member(boot, lock, cache))
+
+
+def _out_of_isos(lock: Lock, cache: Cache) -> Iterator[tuple[str, Content]]:
+    """What lies inside an ISO of the installer's tree."""
+    inside = [(boot.path, boot.member, boot.file) for boot in lock.boot if boot.member and isinstance(boot.file, File)]
+    isos = {sha256: cache.check(sha256) for sha256 in {file.sha256 for _, _, file in inside}}
+    for path, member, iso in inside:
+        try:
+            found = read_files(isos[iso.sha256], member, limit=INSIDE_LIMIT)
+        except MediumError as error:
+            raise MediumError(
+                f"{iso.url}: {error.message}", hint="The release file's key boot.bios.files names it."
+            ) from error
+        yield from ((path + name.removeprefix(member), Inline(data)) for name, data in found.items())
+
+
+def _boot_records(bios: Bios | None, esp: Inline, lock: Lock, cache: Cache) -> BootRecords:
+    if bios is None:
+        return UefiOnly(EFI_IMAGE)
+    match bios.loader:
+        case "isolinux":
+            return Isolinux(bios.image, EFI_IMAGE, _mbr(lock, cache))
+        case "grub":
+            return GrubBios(bios.image, esp, _mbr(lock, cache))
+
+
 def _mbr(lock: Lock, cache: Cache) -> bytes:
-    return _member(next(boot for boot in lock.boot if boot.path == MBR), cache)
+    return _member(next(boot for boot in lock.boot if boot.path == MBR), lock, cache)
 
 
-def _member(boot: BootFile, cache: Cache) -> bytes:
+def _member(boot: BootFile, lock: Lock, cache: Cache) -> bytes:
     try:
         return read_member(cache.check(boot.file.sha256), boot.member or "", limit=MEMBER_LIMIT)
     except MediumError as error:
+        package = next(package.nevra for package in lock.packages if package.file.sha256 == boot.file.sha256)
         raise MediumError(
-            f"{boot.file.url}: {error.message}", hint=f"The release file names {boot.member}, under boot.bios."
+            f"{package}: {error.message}", hint=f"The release file names {boot.member}, under boot.bios."
         ) from error
 
 
@@ -92,7 +127,7 @@ def _repodata(lock: Lock, cache: Cache) -> Iterator[tuple[str, Content]]:
 def _mediainfo(plan: Plan, lock: Lock, files: Mapping[str, Content]) -> list[tuple[str, Content]]:
     boot = plan.facts.boot
     named = [boot.kernel, boot.initrd, boot.stage2, EFI_IMAGE, "repodata/repomd.xml"]
-    checksums = {path: _sha256(files[path]) for path in named}
+    checksums = {path: _sha256(files[path]) for path in named if path in files}
     treeinfo = mediainfo.treeinfo(plan.release, boot, lock.arch, epoch=lock.epoch, checksums=checksums)
     return [
         (".treeinfo", Inline(treeinfo)),
@@ -101,7 +136,7 @@ def _mediainfo(plan: Plan, lock: Lock, files: Mapping[str, Content]) -> list[tup
     ]
 
 
-def _cached(file: File, cache: Cache) -> Cached:
+def _cached(file: File | RepositoryFile, cache: Cache) -> Cached:
     return Cached(cache.path(file.sha256), file.sha256, file.size)
 
 

@@ -20,9 +20,14 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from isobuilder.schema import Many, Matching, Table, did_you_mean, load_toml
+from isobuilder.resources import data_folder
+from isobuilder.schema import Many, Matching, OneOrMany, Table, did_you_mean, load_toml
 
 Arch = Literal["x86_64", "aarch64"]
+
+# Where a definition is when nothing else is said, and our own where there is none.
+USUAL_PLACE = Path("media.toml")
+SHIPPED = "default.toml"
 
 # Entries that every menu has; a role cannot take their names.
 BUILT_IN_ENTRIES = ("check", "rescue", "local")
@@ -111,19 +116,59 @@ Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 RoleName = Annotated[Identifier, AfterValidator(_free_name)]
 
 
+def _variables(value: str) -> str:
+    if other := set(re.findall(r"\$\{?(\w+)", value)) - {"basearch"}:
+        raise ValueError(f"${min(other)} is not filled in here, only $basearch is: write out what it stands for")
+    return value
+
+
+RepositoryUrl = Annotated[Url, AfterValidator(_variables)]
+
+
 class Repository(Table):
     """Where packages come from, and who must have signed them.
 
-    `baseurl` may hold `$basearch`. `priority` is in yum's sense: lower wins.
+    One of `baseurl`, `mirrorlist` (an address of a list of such addresses) and `metalink` (the same, with checksums of
+    repomd.xml) is there; in these and in `gpgkey`, `$basearch` stands for the architecture. `priority` is in yum's
+    sense: lower wins. With `sha1`, signatures over SHA-1 are accepted, because the release has nothing better.
     """
 
     id: Identifier
-    baseurl: Url
-    gpgkey: Url | None = None
+    baseurl: RepositoryUrl | None = None
+    mirrorlist: RepositoryUrl | None = None
+    metalink: RepositoryUrl | None = None
+    gpgkey: OneOrMany[RepositoryUrl] = ()
     fingerprint: Many[Fingerprint] = ()
+    sha1: bool = False
     priority: Annotated[int, Field(ge=1, le=99)] = 99
     trust: Literal["signed", "unsigned"] = "signed"
     repomd_signature: Literal["required", "if-present", "off"] = "if-present"
+
+    @property
+    def listing(self) -> str | None:
+        """The address of what names the mirrors, or None where `baseurl` is the only one."""
+        return self.metalink or self.mirrorlist
+
+    def for_arch(self, arch: str) -> Self:
+        """This repository with `$basearch` filled in, and one slash at the end of `baseurl`."""
+
+        def filled(url: str | None) -> str | None:
+            return url and fill_in(url, arch)
+
+        return self.model_copy(
+            update={
+                "baseurl": self.baseurl and f"{fill_in(self.baseurl, arch).rstrip('/')}/",
+                "mirrorlist": filled(self.mirrorlist),
+                "metalink": filled(self.metalink),
+                "gpgkey": tuple(fill_in(url, arch) for url in self.gpgkey),
+            }
+        )
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Self:
+        if sum(address is not None for address in (self.baseurl, self.mirrorlist, self.metalink)) != 1:
+            raise ValueError("exactly one of baseurl, mirrorlist and metalink is required")
+        return self
 
     @model_validator(mode="after")
     def _keys_are_pinned(self) -> Self:
@@ -131,6 +176,8 @@ class Repository(Table):
             raise ValueError('gpgkey and fingerprint are required, or trust = "unsigned" to take packages from anyone')
         if self.trust == "unsigned" and (self.gpgkey or self.fingerprint):
             raise ValueError('trust = "unsigned" contradicts gpgkey and fingerprint')
+        if self.trust == "unsigned" and self.sha1:
+            raise ValueError('sha1 = true is about signatures, and trust = "unsigned" asks for none')
         if self.trust == "unsigned" and self.repomd_signature == "required":
             raise ValueError('repomd-signature = "required" needs gpgkey and fingerprint')
         return self
@@ -250,8 +297,23 @@ class Definition(Table):
         return self._path.parent
 
 
-def load_definition(path: Path) -> Definition:
-    """Read the definition at `path`. Raises DefinitionError that lists every mistake with its key."""
+def fill_in(url: str, arch: str) -> str:
+    """`url` with `$basearch`, or `${basearch}`, filled in."""
+    return re.sub(r"\$(?:basearch\b|\{basearch\})", arch, url)
+
+
+def find_definition(path: Path | None) -> Definition:
+    """The definition at `path`; without one, that of the current folder, or else the one that ships with isobuilder.
+
+    That one behaves as if it lay in the current folder. Raises DefinitionError that lists every mistake with its key.
+    """
+    place = path or USUAL_PLACE
+    shipped = path is None and not place.exists()
+    return load_definition(data_folder("kickstarts") / SHIPPED if shipped else place, place=place)
+
+
+def load_definition(path: Path, *, place: Path | None = None) -> Definition:
+    """Read the definition at `path`, as one that lies at `place`. Raises DefinitionError like `find_definition`."""
     definition = load_toml(path, Definition, "definition")
-    definition._path = path  # noqa: SLF001 - a value of the file's place, not of its text
+    definition._path = place or path  # noqa: SLF001 - a value of the file's place, not of its text
     return definition

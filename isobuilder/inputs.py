@@ -7,9 +7,11 @@ from rich import filesize
 
 from isobuilder.errors import HostError, TrustError
 from isobuilder.fetch.cache import Cache
+from isobuilder.fetch.download import Wanted
+from isobuilder.fetch.failover import Place
 from isobuilder.fetch.fetcher import Fetcher
 from isobuilder.iso.writer import free_space
-from isobuilder.lock import File, Lock, Package
+from isobuilder.lock import File, Lock, LockedRepository, Package, RepositoryFile
 from isobuilder.progress import Progress
 from isobuilder.trust.signatures import Keyring, verify_digests, verify_package
 
@@ -34,15 +36,30 @@ def fetch_inputs(lock: Lock, fetcher: Fetcher, cache: Cache, output: Path, progr
     fetcher.fetch_all(files, title="Packages")
 
 
-def locked_files(lock: Lock) -> list[File]:
-    """Every file that the lock names, once."""
+def locked_files(lock: Lock) -> list[Wanted]:
+    """Every file that the lock names, once, and where it lies."""
+    repositories = {repository.id: repository for repository in lock.repositories}
     files = [
-        *(key.file for key in lock.keys),
-        *(file for repository in lock.repositories for file in repository.metadata.values()),
-        *(boot.file for boot in lock.boot),
-        *(package.file for package in lock.packages),
+        *(_at_its_address(key.file) for key in lock.keys),
+        *(file for repository in lock.repositories for file in wanted_metadata(repository)),
+        # The others are out of packages.
+        *(_at_its_address(boot.file) for boot in lock.boot if isinstance(boot.file, File)),
+        *(_on_mirrors(repositories[package.repository], package.file) for package in lock.packages),
     ]
     return list({file.sha256: file for file in files}.values())
+
+
+def wanted_metadata(repository: LockedRepository) -> list[Wanted]:
+    """The metadata of a repository, and where it lies."""
+    return [_on_mirrors(repository, file) for file in repository.metadata.values()]
+
+
+def _at_its_address(file: File) -> Wanted:
+    return Wanted(Place((file.url,)), file.sha256, file.size)
+
+
+def _on_mirrors(repository: LockedRepository, file: RepositoryFile) -> Wanted:
+    return Wanted(Place(repository.baseurl, file.path), file.sha256, file.size)
 
 
 def check_packages(lock: Lock, cache: Cache, progress: Progress) -> None:
@@ -75,9 +92,16 @@ def _check(package: Package, keyrings: Mapping[str, Keyring], cache: Cache) -> N
 
 def _keyrings(lock: Lock, cache: Cache) -> dict[str, Keyring]:
     """The pinned keys of each repository that has to be signed."""
-    files = {name: cache.check(key.file.sha256).read_bytes() for key in lock.keys for name in key.repositories}
-    signed = [repository for repository in lock.repositories if repository.trust == "signed"]
-    return {r.id: Keyring.from_files([(files.get(r.id, b""), r.fingerprints)]) for r in signed}
+    files = {key.file.sha256: cache.check(key.file.sha256).read_bytes() for key in lock.keys}
+    return {
+        repository.id: Keyring.from_files(
+            [files[key.file.sha256] for key in lock.keys if repository.id in key.repositories],
+            repository.fingerprints,
+            sha1=repository.sha1,
+        )
+        for repository in lock.repositories
+        if repository.trust == "signed"
+    }
 
 
 def _free_space(output: Path) -> int:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -21,10 +21,25 @@ Nevra = Annotated[str, Matching(r"[^\s/:]+-[0-9]+:[^\s/:-]+-[^\s/:-]+\.[a-z0-9_]
 MediumPath = Annotated[str, Matching(r"(?!/)(?!(?:.*/)?\.{1,2}(?:/|$))[A-Za-z0-9._+/-]{1,200}", "a path on the medium")]
 
 
+BaseUrl = Annotated[Url, Matching(r"[^?#]*/", "an address that ends in a slash")]
+RepositoryPath = Annotated[
+    str,
+    Matching(r"(?!/)(?!(?:.*/)?\.\.(?:/|$))[A-Za-z0-9._~%+^:=@,()!$&'*;/-]+", "a path below the repository"),
+]
+
+
 class File(Table):
-    """A file to fetch: `sha256` in lower-case hex, `size` in bytes."""
+    """A file at an address of its own: `sha256` in lower-case hex, `size` in bytes."""
 
     url: Url
+    sha256: Sha256
+    size: Annotated[int, Field(ge=0)]
+
+
+class RepositoryFile(Table):
+    """A file of a repository, the same on each of its mirrors: `path` is quoted as in an address, and relative."""
+
+    path: RepositoryPath
     sha256: Sha256
     size: Annotated[int, Field(ge=0)]
 
@@ -32,15 +47,19 @@ class File(Table):
 class LockedRepository(Table):
     """One repository as it was: its metadata by type (primary, filelists, other, group), and who must have signed it.
 
-    `repomd_signer` is the fingerprint of the key that signed repomd.xml, when the repository signs it.
+    `baseurl` are its mirrors, best first: all that will be asked. `listing` is the metalink or mirror list that named
+    them; nobody asks it again. `sha1` says that signatures over SHA-1 are accepted. `repomd_signer` is the fingerprint
+    of the key that signed repomd.xml, when the repository signs it.
     """
 
     id: str
-    baseurl: Url
+    listing: Url | None
+    baseurl: Annotated[Many[BaseUrl], Field(min_length=1)]
     trust: Literal["signed", "unsigned"]
     fingerprints: Many[str]
+    sha1: bool
     repomd_signer: str | None
-    metadata: dict[str, File]
+    metadata: dict[str, RepositoryFile]
 
 
 class Package(Table):
@@ -53,7 +72,7 @@ class Package(Table):
 
     nevra: Nevra
     repository: str
-    file: File
+    file: RepositoryFile
     roles: Many[str]
     reasons: Many[str]
 
@@ -64,18 +83,19 @@ class Package(Table):
     @property
     def path(self) -> str:
         """Where it lies on the medium."""
-        return f"Packages/{PurePosixPath(unquote(urlsplit(self.file.url).path)).name}"
+        return f"Packages/{PurePosixPath(unquote(self.file.path)).name}"
 
 
 class BootFile(Table):
-    """A file that boots, and its `path` on the medium; with `member` it is taken out of the package `file`.
+    """A file that boots, and its `path` on the medium; with `member` it is taken out of `file`, a package or an ISO.
 
+    Out of an ISO, a `member` that ends in a slash is a folder with all that it holds, and `path` is one too.
     `vouched_by` says whose word its checksum is: the signed "package", the tree's (unsigned) "treeinfo", or "nobody":
     then it is that of the bytes which came when the lock was made.
     """
 
     path: MediumPath
-    file: File
+    file: File | RepositoryFile
     vouched_by: Literal["package", "treeinfo", "nobody"]
     member: str | None = None
 
@@ -116,8 +136,12 @@ class Lock(Table):
         checked = {package.file.sha256 for package in self.packages}
         for boot in self.boot:
             in_package = boot.vouched_by == "package"
-            if in_package != (boot.member is not None) or (in_package and boot.file.sha256 not in checked):
+            if isinstance(boot.file, RepositoryFile) != in_package or (
+                in_package and (boot.member is None or boot.file.sha256 not in checked)
+            ):
                 raise ValueError(f"boot: {boot.path} is not out of one of the packages")
+            if boot.member is not None and boot.vouched_by == "nobody":
+                raise ValueError(f"boot: {boot.path} is out of an ISO that nobody vouches for")
             if boot.path == MBR and not in_package:
                 raise ValueError(f"boot: {MBR} must be out of a package")
         return self

@@ -6,10 +6,10 @@ from importlib import metadata
 from itertools import groupby
 
 from isobuilder import __version__, upstream
-from isobuilder.blueprint import expand
 from isobuilder.errors import HostError, LockError
 from isobuilder.fetch.cache import Cache
 from isobuilder.fetch.fetcher import Fetcher
+from isobuilder.inputs import wanted_metadata
 from isobuilder.lock import BootFile, Lock, Package, differences, dump_lock, read_lock
 from isobuilder.plan import Plan
 from isobuilder.progress import Progress
@@ -28,11 +28,10 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
     """
     definition, facts = plan.definition, plan.facts
     wanted = plan.blueprint.repositories
-    tree = expand(facts.tree, definition.arch)
-    found = upstream.look(wanted, facts.boot, tree, definition.arch, fetcher, cache)
-    fetcher.fetch_all([file for r in found.repositories for file in r.metadata.values()], title="Metadata")
+    found = upstream.look(wanted, facts.boot, plan.blueprint.tree, definition.arch, fetcher, cache)
+    fetcher.fetch_all([file for r in found.repositories for file in wanted_metadata(r)], title="Metadata")
     sources = [
-        Source(r.id, w.priority, r.baseurl, {kind: cache.check(file.sha256) for kind, file in r.metadata.items()})
+        Source(r.id, w.priority, {kind: cache.check(file.sha256) for kind, file in r.metadata.items()})
         for r, w in zip(found.repositories, wanted, strict=True)
     ]
     resolution = resolve(
@@ -43,7 +42,8 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
         may=facts.may,
         extra=[packaged.package for packaged in facts.boot.packaged.values()],
     )
-    for note in (*(note for kickstart in plan.kickstarts for note in kickstart.notes), *resolution.notes):
+    kickstart_notes = (note for kickstart in plan.kickstarts for note in kickstart.notes)
+    for note in (*found.notes, *kickstart_notes, *resolution.notes):
         progress.note(f"note: {note}")
     lock = Lock(
         name=definition.name,
@@ -81,6 +81,8 @@ def taken_on_trust(lock: Lock) -> Iterator[str]:
             yield f"repository {repository.id}: its packages are unsigned, as the definition says"
         elif repository.repomd_signer is None:
             yield f"repository {repository.id}: its metadata is unsigned; its packages are checked one by one"
+        if repository.sha1:
+            yield f"repository {repository.id}: signatures over SHA-1 are accepted, which prove little"
     listed = sum(boot.vouched_by == "treeinfo" for boot in lock.boot)
     unlisted = sum(boot.vouched_by == "nobody" for boot in lock.boot)
     yield (
@@ -133,8 +135,12 @@ def _contradictions(lock: Lock, plan: Plan) -> Iterator[str]:
             {f"{path} {packaged.file}" for path, packaged in plan.facts.boot.packaged.items()},
         ),
         "boot files": (
-            {boot.path for boot in lock.boot if boot.vouched_by != "package"},
+            {boot.path for boot in lock.boot if boot.member is None},
             set(plan.facts.boot.tree_files),
+        ),
+        "files inside an ISO": (
+            {f"{boot.path} {boot.member}" for boot in lock.boot if boot.member and boot.vouched_by == "treeinfo"},
+            {f"{path} {path}" for path in plan.facts.boot.inside},
         ),
     }
     for key, (locked, planned) in said.items():
@@ -145,11 +151,12 @@ def _contradictions(lock: Lock, plan: Plan) -> Iterator[str]:
         yield f"roles: the definition has no {_shown(unknown)}"
     if not any(package.roles for package in lock.packages):
         yield "packages: none is for any role"
-    wanted = {r.id: (r.baseurl, r.trust, r.fingerprint) for r in plan.blueprint.repositories}
-    locked_repositories = {r.id: (r.baseurl, r.trust, r.fingerprints) for r in lock.repositories}
+    # Which mirrors a listing names, the definition cannot say.
+    wanted = {r.id: (r.listing or (r.baseurl,), r.trust, r.fingerprint, r.sha1) for r in plan.blueprint.repositories}
+    locked_repositories = {r.id: (r.listing or r.baseurl, r.trust, r.fingerprints, r.sha1) for r in lock.repositories}
     for name in sorted(wanted.keys() | locked_repositories.keys()):
         if wanted.get(name) != locked_repositories.get(name):
-            yield f"repository {name}: address, trust or fingerprints are not those of the definition"
+            yield f"repository {name}: address, trust, fingerprints or sha1 are not those of the definition"
     signers = {r.id: r.repomd_signer for r in lock.repositories}
     for repository in plan.blueprint.repositories:
         if repository.repomd_signature == "required" and not signers.get(repository.id):

@@ -47,8 +47,8 @@ class Plan:
         return f"{self.definition.name}-{self.release.id}-{self.definition.arch}.iso"
 
 
-def make_plan(path: Path) -> Plan:
-    """Read the definition at `path` and all that it names. No network is touched.
+def make_plan(path: Path | None) -> Plan:
+    """Read the definition at `path` (None as in `find_definition`) and all that it names. No network is touched.
 
     Raises DefinitionError, KickstartError or MediumError, each with all the mistakes of its kind.
     """

@@ -98,7 +98,7 @@ def _load(name: str, beside: Path, key: str, depth: int) -> Product:
 
 
 def _shipped(name: str, key: str) -> Path:
-    ours = Path(str(data_folder("kickstarts")))
+    ours = data_folder("kickstarts")
     known = {path.parent.name for path in ours.glob(f"*/{PRODUCT_FILE}")}
     if name not in known:
         raise DefinitionError(

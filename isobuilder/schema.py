@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -31,6 +31,31 @@ M = TypeVar("M", bound="Table")
 
 # TOML has lists only; our values are frozen, so they hold tuples.
 Many = Annotated[tuple[T, ...], Strict(strict=False)]
+
+# What pydantic puts into the place of a mistake and no key of the file is: free names, and the tags below.
+_NO_KEYS = frozenset({"[key]", "[one]", "[many]"})
+
+
+class _OneOrMany:
+    """Lets a value stand alone where an array of them may stand."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        one = handler.generate_schema(get_args(source)[0])
+        # Tagged, so that a mistake is reported once, for what was meant.
+        either = core_schema.tagged_union_schema({"[one]": one, "[many]": handler(source)}, self._tag)
+        return core_schema.no_info_after_validator_function(self._tuple, either)
+
+    @staticmethod
+    def _tag(value: Any) -> str:
+        return "[one]" if isinstance(value, str) else "[many]"
+
+    @staticmethod
+    def _tuple(value: Any) -> tuple[Any, ...]:
+        return value if isinstance(value, tuple) else (value,)
+
+
+# Of strings: `key = "a"` is the same as `key = ["a"]`.
+OneOrMany = Annotated[tuple[T, ...], Strict(strict=False), _OneOrMany()]
 
 
 class Table(BaseModel):
@@ -129,8 +154,7 @@ def _kind(value: object) -> str:
 def _dotted(location: Sequence[str | int]) -> str:
     key = ""
     for part in location:
-        # pydantic's mark for the name of a free key, which stands before it.
-        if part != "[key]":
+        if part not in _NO_KEYS:
             key += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if key else part
     return key
 

@@ -14,7 +14,7 @@ import jinja2.nodes
 import jinja2.sandbox
 
 from isobuilder.blueprint import Blueprint, key_names
-from isobuilder.definition import DiskMatch, Repository, size_bytes
+from isobuilder.definition import DiskMatch, size_bytes
 from isobuilder.errors import KickstartError
 from isobuilder.resources import data_folder
 from isobuilder.roles import Role
@@ -78,26 +78,24 @@ def _disk(match: DiskMatch | None) -> dict[str, object] | None:
 
 def _installed_repositories(blueprint: Blueprint) -> list[dict[str, object]]:
     installed = blueprint.release.installed
-    names = key_names(key for repository in blueprint.repositories for key in _keys(repository))
+    names = key_names(key for repository in blueprint.repositories for key in repository.gpgkey)
     wanted = blueprint.added_repositories if installed.stock_repositories else blueprint.repositories
 
-    def reachable(address: str) -> str:
-        return address if installed.https else re.sub(r"^https:", "http:", address)
+    def reachable(address: str | None) -> str | None:
+        return address if installed.https or not address else re.sub(r"^https:", "http:", address)
 
     return [
         {
             "id": repository.id,
+            "name": f"{repository.id} for {blueprint.release.title}",
             "baseurl": reachable(repository.baseurl),
-            "gpgkeys": [f"file://{KEY_FOLDER}/{names[key]}" for key in _keys(repository)],
+            "mirrorlist": reachable(repository.mirrorlist),
+            "metalink": reachable(repository.metalink),
+            "gpgkeys": [f"file://{KEY_FOLDER}/{names[key]}" for key in repository.gpgkey],
             "priority": repository.priority,
-            "signed": repository.trust == "signed",
         }
         for repository in wanted
     ]
-
-
-def _keys(repository: Repository) -> tuple[str, ...]:
-    return (repository.gpgkey,) if repository.gpgkey else ()
 
 
 def _render(role: Role, blueprint: Blueprint) -> str:

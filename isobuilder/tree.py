@@ -29,17 +29,43 @@ Content = Inline | Cached
 
 
 @dataclass(frozen=True)
-class BootRecords:
-    """What firmware starts from: paths in the tree, and the master boot record's code.
+class Isolinux:
+    """BIOS starts isolinux, and UEFI a FAT image that is a file, as on the x86_64 media of CentOS 6 to 9.
 
-    `bios` is the El Torito image for BIOS, which gets a boot info table; `efi` the FAT image that UEFI starts from;
-    `catalog` where the boot catalog becomes a file; `mbr` at most 432 bytes of code for a disk (isohdpfx.bin).
+    `image` (isolinux.bin) and `efi` are paths in the tree; `mbr` is what starts isolinux from a disk, at most 432 bytes
+    (isohdpfx.bin of the same syslinux).
     """
 
-    bios: str
+    image: str
     efi: str
-    catalog: str
     mbr: bytes
+    catalog: str = "isolinux/boot.cat"
+
+
+@dataclass(frozen=True)
+class GrubBios:
+    """BIOS starts GRUB, and UEFI a FAT image that is a partition and no file, as on the x86_64 media of CentOS 10.
+
+    `image` (grub-mkimage -O i386-pc-eltorito) is a path in the tree, `efi` the FAT image itself, which comes behind all
+    files; `mbr` is the 512 bytes of boot_hybrid.img, of the same GRUB.
+    """
+
+    image: str
+    efi: Inline
+    mbr: bytes
+    catalog: str = "boot.cat"
+
+
+@dataclass(frozen=True)
+class UefiOnly:
+    """Nothing for a BIOS: UEFI starts the FAT image `efi`, a path in the tree, as on the aarch64 media of CentOS."""
+
+    efi: str
+    catalog: str = "boot.cat"
+
+
+# What firmware starts from. `catalog` is where El Torito's boot catalog becomes a file.
+BootRecords = Isolinux | GrubBios | UefiOnly
 
 
 @dataclass(frozen=True)

@@ -8,28 +8,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from isobuilder.definition import Repository
-from isobuilder.errors import TrustError
+from isobuilder.errors import FetchError, TrustError
 from isobuilder.fetch.cache import Cache
-from isobuilder.fetch.fetcher import Fetcher
-from isobuilder.lock import BootFile, File, Key, LockedRepository
+from isobuilder.fetch.failover import Place
+from isobuilder.fetch.fetcher import Fetcher, Once
+from isobuilder.lock import BootFile, File, Key, LockedRepository, RepositoryFile
 from isobuilder.releases import Boot
-from isobuilder.repository.repomd import TreeInfo, metadata_files, parse_repomd, parse_treeinfo
-from isobuilder.trust.signatures import Keyring
+from isobuilder.repository.mirrors import REPOMD, Mirrors, parse_metalink, parse_mirrorlist
+from isobuilder.repository.repomd import Repomd, TreeInfo, metadata_files, parse_repomd, parse_treeinfo
+from isobuilder.trust.signatures import Keyring, pinned_in
 
 KEY_LIMIT = 1 << 20
 METADATA_LIMIT = 16 << 20
+LISTING_LIMIT = 4 << 20
 # A boot file without a published checksum is a loader or a font; kernels and images have one.
 LOADER_LIMIT = 64 << 20
 
 
 @dataclass(frozen=True)
 class Upstream:
-    """What was found. `newest` is the latest time that any of it carries, in seconds since 1970."""
+    """What was found. `newest` is the latest time that any of it carries, in seconds since 1970; `notes` are to say."""
 
     keys: tuple[Key, ...]
     repositories: tuple[LockedRepository, ...]
     boot: tuple[BootFile, ...]
     newest: int
+    notes: tuple[str, ...]
 
 
 def look(
@@ -40,13 +44,13 @@ def look(
     Raises FetchError for what cannot be had, and TrustError where a key, a signature or a checksum is not as pinned, or
     the tree is another architecture's.
     """
-    addresses = dict.fromkeys(repository.gpgkey for repository in repositories if repository.gpgkey)
+    addresses = dict.fromkeys(url for repository in repositories for url in repository.gpgkey)
     keys = {url: fetcher.read(url, limit=KEY_LIMIT) for url in addresses}
-    found = [_repository(repository, keys, fetcher, cache) for repository in repositories]
+    found = [_repository(repository, arch, keys, fetcher, cache) for repository in repositories]
     treeinfo = parse_treeinfo(fetcher.read(f"{tree}.treeinfo", limit=METADATA_LIMIT), where=f"{tree}.treeinfo")
     if treeinfo.arch != arch:
         raise TrustError(f"{tree}.treeinfo: this is a tree of {treeinfo.arch}, not {arch}")
-    newest = max([treeinfo.timestamp, *(timestamp for _, timestamp in found)])
+    newest = max([treeinfo.timestamp, *(one.repomd.timestamp for _, one in found)])
     if not 0 < newest < 1 << 32:
         raise TrustError(f"{tree}: what upstream carries is dated {newest} seconds after 1970, which cannot be")
     return Upstream(
@@ -54,54 +58,103 @@ def look(
         repositories=tuple(locked for locked, _ in found),
         boot=_boot_files(boot, tree, treeinfo, fetcher, cache),
         newest=newest,
+        notes=tuple(f"repository {r.id}: no mirror has the newest metadata yet" for r, one in found if one.age),
     )
 
 
 def _key(url: str, data: bytes, repositories: Sequence[Repository], cache: Cache) -> Key:
-    users = [repository for repository in repositories if repository.gpgkey == url]
+    users = [repository for repository in repositories if url in repository.gpgkey]
     pins = sorted({fingerprint for repository in users for fingerprint in repository.fingerprint})
     return Key(
         file=_file(url, data, cache),
         repositories=tuple(repository.id for repository in users),
-        fingerprints=tuple(pins),
+        fingerprints=pinned_in(data, pins),
     )
 
 
 def _repository(
-    repository: Repository, keys: Mapping[str, bytes], fetcher: Fetcher, cache: Cache
-) -> tuple[LockedRepository, int]:
-    url = f"{repository.baseurl}repodata/repomd.xml"
+    repository: Repository, arch: str, keys: Mapping[str, bytes], fetcher: Fetcher, cache: Cache
+) -> tuple[LockedRepository, "_Found"]:
+    mirrors = _mirrors(repository, arch, fetcher)
     keyring = _keyring(repository, keys)
-    data = fetcher.read(url, limit=METADATA_LIMIT)
-    signer = _repomd_signer(repository, keyring, url, data, fetcher) if keyring else None
-    repomd = parse_repomd(data, where=url)
-    locked = LockedRepository(
+    older: list[_Found] = []
+
+    def look(once: Once, url: str) -> _Found:
+        data = once.read(url, limit=METADATA_LIMIT)
+        age = mirrors.age(data, where=url)
+        signer = _repomd_signer(repository, keyring, url, data, once) if keyring else None
+        found = _Found(age, data, parse_repomd(data, where=url), signer)
+        if age:
+            older.append(found)
+            raise FetchError(f"{url}: is older than the newest that the metalink lists")
+        return found
+
+    try:
+        found = fetcher.first_good(Place(mirrors.baseurls, REPOMD), look)
+    except (FetchError, TrustError):
+        if not older:
+            raise
+        # Mirrors take hours to follow; what the metalink lists as an alternate is still good.
+        found = min(older, key=lambda found: found.age)
+    return _locked(repository, mirrors, found, cache), found
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A repomd.xml that will do: its age (0: the newest), its bytes, what they say, and who signed them."""
+
+    age: int
+    data: bytes
+    repomd: Repomd
+    signer: str | None
+
+
+def _locked(repository: Repository, mirrors: Mirrors, found: _Found, cache: Cache) -> LockedRepository:
+    path = cache.add(found.data)
+    repomd = RepositoryFile(path=REPOMD, sha256=path.name, size=len(found.data))
+    return LockedRepository(
         id=repository.id,
-        baseurl=repository.baseurl,
+        listing=repository.listing,
+        baseurl=mirrors.baseurls,
         trust=repository.trust,
         fingerprints=repository.fingerprint,
-        repomd_signer=signer,
-        metadata={"repomd": _file(url, data, cache), **metadata_files(repomd, repository.baseurl)},
+        sha1=repository.sha1,
+        repomd_signer=found.signer,
+        metadata={"repomd": repomd, **metadata_files(found.repomd)},
     )
-    return locked, repomd.timestamp
+
+
+def _mirrors(repository: Repository, arch: str, fetcher: Fetcher) -> Mirrors:
+    if repository.metalink:
+        data = fetcher.read(repository.metalink, limit=LISTING_LIMIT)
+        return parse_metalink(data, where=repository.metalink)
+    if repository.mirrorlist:
+        data = fetcher.read(repository.mirrorlist, limit=LISTING_LIMIT)
+        return parse_mirrorlist(data, arch, where=repository.mirrorlist)
+    return Mirrors((str(repository.baseurl),))
 
 
 def _keyring(repository: Repository, keys: Mapping[str, bytes]) -> Keyring | None:
-    if repository.gpgkey is None:
+    if not repository.gpgkey:
         return None
     try:
-        return Keyring.from_files([(keys[repository.gpgkey], repository.fingerprint)])
+        return Keyring.from_files(
+            [keys[url] for url in repository.gpgkey], repository.fingerprint, sha1=repository.sha1
+        )
     except TrustError as error:
-        where = f"repository {repository.id}: {repository.gpgkey}"
+        where = f"repository {repository.id}: {', '.join(repository.gpgkey)}"
         raise TrustError(f"{where}: {error.message}", details=error.details, hint=error.hint) from error
 
 
-def _repomd_signer(repository: Repository, keyring: Keyring, url: str, data: bytes, fetcher: Fetcher) -> str | None:
+def _repomd_signer(repository: Repository, keyring: Keyring, url: str, data: bytes, once: Once) -> str | None:
     if repository.repomd_signature == "off":
         return None
-    signature = fetcher.read_optional(f"{url}.asc", limit=KEY_LIMIT)
+    signature = once.read_optional(f"{url}.asc", limit=KEY_LIMIT)
     if signature is not None:
-        return keyring.verify(data, signature)
+        try:
+            return keyring.verify(data, signature)
+        except TrustError as error:
+            raise TrustError(f"{url}.asc: {error.message}", details=error.details, hint=error.hint) from error
     if repository.repomd_signature == "required":
         raise TrustError(
             f"repository {repository.id}: there is no {url}.asc",
@@ -120,7 +173,22 @@ def _boot_files(boot: Boot, tree: str, treeinfo: TreeInfo, fetcher: Fetcher, cac
         else:
             file = _file(url, fetcher.read(url, limit=LOADER_LIMIT), cache)
             files.append(BootFile(path=path, file=file, vouched_by="nobody"))
+    isos = {iso: _vouched_iso(iso, tree, treeinfo, fetcher) for iso in set(boot.inside.values())}
+    files += [
+        BootFile(path=path, file=isos[iso], vouched_by="treeinfo", member=path) for path, iso in boot.inside.items()
+    ]
     return tuple(files)
+
+
+def _vouched_iso(path: str, tree: str, treeinfo: TreeInfo, fetcher: Fetcher) -> File:
+    url = f"{tree}{path}"
+    sha256 = treeinfo.checksums.get(path)
+    if sha256 is None:
+        raise TrustError(
+            f"{url}: boot files lie inside this ISO, and the tree's .treeinfo has no checksum of it",
+            hint="The release file's key boot.bios.inside names it.",
+        )
+    return File(url=url, sha256=sha256, size=fetcher.size(url))
 
 
 def _file(url: str, data: bytes, cache: Cache) -> File:

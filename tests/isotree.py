@@ -7,6 +7,7 @@ writes it with the clock set ahead by SECONDS.
 
 import dataclasses
 import hashlib
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -15,10 +16,12 @@ from pathlib import Path
 from isobuilder.iso.bootimage import fat_image
 from isobuilder.iso.writer import Written, write_iso
 from isobuilder.progress import Silent
-from isobuilder.tree import BootRecords, Cached, Content, Inline, Tree
+from isobuilder.tree import Cached, Content, GrubBios, Inline, Isolinux, Tree, UefiOnly
 
 ISOLINUX = Path("/usr/lib/ISOLINUX/isolinux.bin")
 ISOHDPFX = Path("/usr/lib/ISOLINUX/isohdpfx.bin")
+GRUB_MODULES = Path("/usr/lib/grub/i386-pc")
+BOOT_HYBRID = GRUB_MODULES / "boot_hybrid.img"
 MODULES = Path("/usr/lib/syslinux/modules/bios")
 EPOCH = 1_700_000_000
 VOLUME_ID = "A-volume-id_of_exactly_32-chars_"
@@ -64,8 +67,73 @@ def sample_tree(cache: Path) -> Tree:
     for number in range(40):
         name = f"a-package-with-a-name-that-is-rather-long-{number}.2-3.el9_0.1.x86_64.rpm"
         files[f"Packages/a/{name}"] = cached(cache, noise(name, 100 + 997 * number))
-    boot = BootRecords("isolinux/isolinux.bin", "images/efiboot.img", "isolinux/boot.cat", ISOHDPFX.read_bytes())
+    boot = Isolinux("isolinux/isolinux.bin", "images/efiboot.img", ISOHDPFX.read_bytes())
     return Tree(VOLUME_ID, EPOCH, "test", files, boot)
+
+
+def grub_tree(cache: Path) -> Tree:
+    """A medium as that of CentOS 10: GRUB with its modules for BIOS and for UEFI, and menus that say who reads them."""
+    files: dict[str, Content] = {
+        f"boot/grub2/i386-pc/{path.name}": cached(cache, path.read_bytes())
+        for path in GRUB_MODULES.iterdir()
+        if path.suffix in {".mod", ".lst"}
+    }
+    options = ("-O", "i386-pc-eltorito", "-d", GRUB_MODULES, "-p", "/boot/grub2")
+    files |= {
+        "images/eltorito.img": cached(cache, grub_image(cache / "eltorito.img", *options, "biosdisk", "iso9660")),
+        "boot/grub2/grub.cfg": Inline(grub_menu("BIOS")),
+        "EFI/BOOT/grub.cfg": Inline(grub_menu("UEFI, of the medium's own file")),
+        "images/install.img": cached(cache, noise("stage 2", 3_000_001)),
+    }
+    boot = GrubBios("images/eltorito.img", Inline(efi_loader(cache)), BOOT_HYBRID.read_bytes())
+    return Tree(VOLUME_ID, EPOCH, "test", files, boot)
+
+
+def uefi_tree(cache: Path) -> Tree:
+    """A medium that only UEFI starts, as those for aarch64, though with a loader for x86_64."""
+    files: dict[str, Content] = {
+        "images/efiboot.img": Inline(efi_loader(cache)),
+        "EFI/BOOT/grub.cfg": Inline(grub_menu("UEFI, of the medium's own file")),
+        "images/install.img": cached(cache, noise("stage 2", 3_000_001)),
+    }
+    return Tree(VOLUME_ID, EPOCH, "test", files, UefiOnly("images/efiboot.img"))
+
+
+def efi_loader(scratch: Path) -> bytes:
+    """An EFI image with a GRUB that finds the medium by its label and says so on the first serial port."""
+    modules = (
+        "configfile",
+        "echo",
+        "fat",
+        "halt",
+        "iso9660",
+        "normal",
+        "part_gpt",
+        "part_msdos",
+        "search",
+        "serial",
+        "test",
+    )
+    loader = grub_image(scratch / "BOOTX64.EFI", "-O", "x86_64-efi", "-p", "/EFI/BOOT", *modules)
+    files = {"EFI/BOOT/BOOTX64.EFI": loader, "EFI/BOOT/grub.cfg": grub_menu("UEFI")}
+    return fat_image(files, label="ANACONDA", epoch=EPOCH, identity="test")
+
+
+def grub_menu(firmware: str) -> bytes:
+    """Says who started it and from where, and that it finds the medium; then switches off."""
+    return f"""\
+serial
+terminal_output serial
+search --set=medium --label {VOLUME_ID}
+echo "{firmware} from $cmdpath ($root), medium ($medium)"
+if test -f ($medium)/images/install.img; then echo "the medium is whole"; fi
+halt
+""".encode()
+
+
+def grub_image(output: Path, *arguments: str | Path) -> bytes:
+    subprocess.run(["grub-mkimage", "-o", output, *arguments], check=True, capture_output=True)
+    return output.read_bytes()
 
 
 def with_files(tree: Tree, files: Mapping[str, Content]) -> Tree:

@@ -85,11 +85,13 @@ def gpgv_accepts(public: bytes, data: bytes, signature: bytes, folder: Path) -> 
     return subprocess.run(command, check=False, capture_output=True, timeout=60).returncode == 0
 
 
-def sign_rpms(home: Keyhome, fingerprint: str, rpms: Sequence[Path], *, version: int = 4) -> None:
-    """Sign packages in place with rpmsign, with signatures of version 3 or 4, over header and header+payload."""
+def sign_rpms(
+    home: Keyhome, fingerprint: str, rpms: Sequence[Path], *, version: int = 4, digest: str = "sha256"
+) -> None:
+    """Sign packages in place with rpmsign, over header and header+payload; `digest` is for signatures of version 3."""
     options = ["--define", f"__gpg {shutil.which('gpg')}"]
     if version == 3:
-        command = f"gpg --batch --no-armor --force-v3-sigs --digest-algo sha256 -u {fingerprint}"
+        command = f"gpg --batch --no-armor --force-v3-sigs --digest-algo {digest} -u {fingerprint}"
         options = [
             "--define", f"__gpg {shutil.which('gpg1')}",
             "--define", f"__gpg_sign_cmd %{{__gpg}} {command} -sbo %{{__signature_filename}} %{{__plaintext_filename}}",

@@ -1,9 +1,11 @@
-"""Tiny repositories for tests: packages that exist in metadata only, written by createrepo_c without any RPM."""
+"""Repositories for tests: tiny ones of packages that exist in metadata only, and real ones that lack some files."""
 
 import bz2
 import gzip
 import hashlib
 import lzma
+import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +94,7 @@ def make_repository(
         repomd.set_record(record)
         paths[kind] = path
     (repodata / "repomd.xml").write_text(repomd.xml_dump(), encoding="utf-8")
-    return Source(id, priority, f"https://mirror.example.org/{id}/", paths)
+    return Source(id, priority, paths)
 
 
 def _documents(packages: Sequence[Fake], comps: str) -> dict[str, bytes]:
@@ -121,3 +123,20 @@ def _dependency(text: str) -> tuple[str, str | None, str | None, str | None, str
     epoch, _, rest = evr.rpartition(":")
     version, _, release = rest.partition("-")
     return name, _FLAGS[sign], epoch or "0", version, release or None, False
+
+
+def publish(folder: Path, target: Path) -> Source:
+    """A copy of a real repository, whose repomd.xml names only what is there."""
+    (target / "repodata").mkdir(parents=True)
+    repomd = createrepo_c.Repomd()
+    files: dict[str, Path] = {}
+    for kind in ("primary", "filelists", "comps"):
+        path = next((folder / "repodata").glob(f"*{kind}*.xml.gz"))
+        copy = target / "repodata" / path.name
+        shutil.copyfile(path, copy)
+        record = createrepo_c.RepomdRecord("group_gz" if kind == "comps" else kind, os.fspath(copy))
+        record.fill(createrepo_c.SHA256)
+        repomd.set_record(record)
+        files["group" if kind == "comps" else kind] = copy
+    (target / "repodata" / "repomd.xml").write_text(repomd.xml_dump(), encoding="utf-8")
+    return Source("base", 99, files)

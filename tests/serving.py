@@ -18,7 +18,8 @@ class Fault:
 
     `status` answers that instead; `cut` closes the connection after so many bytes of the body; `headers` are added to
     the answer (a "Content-Length" or "Content-Range" replaces the true one, an empty one leaves it out); `whole`
-    ignores the Range; `hang` sends nothing until the server ends; `body` is sent instead of the file's.
+    ignores the Range; `hang` sends nothing (after `cut` bytes) until the server ends; `body` is sent instead of the
+    file's.
     """
 
     status: int = 0
@@ -114,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
         mirror.requests.append((self.path, dict(self.headers)))
         faults = mirror.faults[self.path]
         fault = faults.popleft() if faults else Fault()
-        if fault.hang:
+        if fault.hang and fault.cut is None:
             mirror.ended.wait()
             self.close_connection = True
             return
@@ -141,6 +142,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         try:
             self.wfile.write(b"" if self.command == "HEAD" else body[: fault.cut])
+            if fault.hang:
+                self.mirror.ended.wait()
         except ConnectionError:
             # The client has had enough; some tests are about that.
             self.close_connection = True

@@ -37,6 +37,7 @@ def again(demo: Demo, tmp_path: Path) -> Demo:
     """The demo's definition and lock in another folder, with the cache that is there."""
     for name in ("media.toml", "practice.toml", "rack-node.ks.j2", demo.lock.name):
         shutil.copy(demo.folder / name, tmp_path)
+    shutil.copytree(demo.folder / "eucalyptus", tmp_path / "eucalyptus")
     return Demo(tmp_path, demo.cache, tmp_path / ISO_NAME, tmp_path / demo.lock.name, "")
 
 
@@ -54,10 +55,10 @@ def test_it_boots_from_bios_and_uefi_by_its_records(demo: Demo) -> None:
 
 def test_every_file_reads_back_as_its_source(demo: Demo, extracted: Path, mirror: Path) -> None:
     lock = json.loads(demo.lock.read_text())
-    packages = {Path(package["file"]["url"]).name: package for package in lock["packages"] if package["roles"]}
+    packages = {Path(package["file"]["path"]).name: package for package in lock["packages"] if package["roles"]}
     assert {path.name for path in (extracted / "Packages").iterdir()} == set(packages)
     for name, package in packages.items():
-        repository = "extras" if package["repository"] == "extras" else "os"
+        repository = {"baseos": "os"}.get(package["repository"], package["repository"])
         source = (mirror / repository / "Packages" / name).read_bytes()
         assert (extracted / "Packages" / name).read_bytes() == source
         assert hashlib.sha256(source).hexdigest() == package["file"]["sha256"]
@@ -115,7 +116,8 @@ def test_the_lock_says_why_each_package_is_there(demo: Demo) -> None:
     packages = {p["nevra"].rsplit("-", 2)[0]: p for p in json.loads(demo.lock.read_text())["packages"]}
     assert packages["rack-tools"]["roles"] == ["rack-node"]
     assert any("ks/rack-node.cfg" in reason for reason in packages["rack-tools"]["reasons"])
-    assert packages["kernel"]["roles"] == ["minimal", "rack-node"]
+    assert packages["kernel"]["roles"] == ["nc", "frontend", "ciab", "image", "minimal", "rack-node"]
+    assert packages["eucalyptus-nc"]["roles"] == ["nc", "ciab"]
     assert all(package["reasons"] for package in packages.values() if package["roles"])
     assert packages["syslinux"]["roles"] == []
 
@@ -191,7 +193,7 @@ def unsigned(lock: Path) -> tuple[LockedRepository, ...]:
         ("volume_id", "OTHER", "volume-id: the lock says 'OTHER'"),
         ("packages", (), "boot: mbr is not out of one of the packages"),
         ("arch", "aarch64", "arch: the lock says"),
-        ("repositories", None, "repository baseos: address, trust or fingerprints"),
+        ("repositories", None, "repository baseos: address, trust, fingerprints or sha1"),
     ],
 )
 def test_a_lock_cannot_overrule_the_definition(again: Demo, key: str, value: object, words: str) -> None:

@@ -82,9 +82,18 @@ def test_a_folder_is_no_definition(tmp_path: Path) -> None:
     assert (done.returncode, "not a plain file" in done.stderr) == (3, True)
 
 
-def test_no_definition_is_3(tmp_path: Path) -> None:
-    done = isobuilder("build", cwd=tmp_path)
+def test_a_definition_that_is_not_there_is_3(tmp_path: Path) -> None:
+    done = isobuilder("build", "media.toml", cwd=tmp_path)
     assert (done.returncode, "media.toml: no such definition" in done.stderr) == (3, True)
+
+
+def test_without_any_definition_the_shipped_one_is_built_in_the_current_folder(tmp_path: Path) -> None:
+    nowhere = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "no_proxy": "", "NO_PROXY": ""}
+    done = isobuilder("lock", "--cache-dir", "cache", cwd=tmp_path, **nowhere)
+    assert done.returncode == 4, done.stderr
+    assert "there is no media.toml; this is the definition that ships with isobuilder" in done.stderr
+    shown = isobuilder("kickstart", "frontend", cwd=tmp_path)
+    assert "eucalyptus-cloud" in shown.stdout
 
 
 def test_a_repository_that_is_not_there_is_4_and_leaves_nothing(tmp_path: Path) -> None:

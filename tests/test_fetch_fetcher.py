@@ -12,15 +12,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from isobuilder.errors import FetchError, HostError, TrustError
 from isobuilder.fetch.cache import Cache
+from isobuilder.fetch.download import Wanted
+from isobuilder.fetch.failover import Place
 from isobuilder.fetch.fetcher import Fetcher
 from isobuilder.fetch.transfer import Patience
-from isobuilder.lock import File
 from isobuilder.progress import Silent
 from tests.serving import Fault, Mirror, Slept, serve
 
@@ -30,10 +32,12 @@ FETCH = """
 import sys
 from pathlib import Path
 from isobuilder.fetch.cache import Cache
+from isobuilder.fetch.download import Wanted
+from isobuilder.fetch.failover import Place
 from isobuilder.fetch.fetcher import Fetcher
-from isobuilder.lock import File
 from isobuilder.progress import Silent
-files = [File.model_validate_json(text) for text in sys.argv[2:]]
+words = iter(sys.argv[2:])
+files = [Wanted(Place((url,)), sha256, int(size)) for url, sha256, size in zip(words, words, words)]
 Fetcher(Cache(Path(sys.argv[1])), progress=Silent()).fetch_all(files, title="Packages")
 """
 
@@ -93,17 +97,17 @@ def fetcher(cache: Cache, told: Told, slept: Slept) -> Iterator[Fetcher]:
         yield fetcher
 
 
-def named(mirror: Mirror, path: str, body: bytes = BODY) -> File:
+def named(mirror: Mirror, path: str, body: bytes = BODY) -> Wanted:
     """`body` served at `path`, and its entry in a lock."""
     mirror.files[path] = body
     return promised(mirror, path, body)
 
 
-def promised(mirror: Mirror, path: str, body: bytes = BODY) -> File:
-    return File(url=mirror.url + path, sha256=hashlib.sha256(body).hexdigest(), size=len(body))
+def promised(mirror: Mirror, path: str, body: bytes = BODY) -> Wanted:
+    return Wanted(Place((mirror.url + path,)), hashlib.sha256(body).hexdigest(), len(body))
 
 
-def is_kept(cache: Cache, file: File, body: bytes = BODY) -> bool:
+def is_kept(cache: Cache, file: Wanted, body: bytes = BODY) -> bool:
     """Whether the cache has the file, and nothing under way."""
     return cache.path(file.sha256).read_bytes() == body and parts(cache) == []
 
@@ -113,7 +117,7 @@ def parts(cache: Cache) -> list[Path]:
     return sorted(folder.iterdir()) if folder.exists() else []
 
 
-def leave_part(cache: Cache, file: File, data: bytes) -> Path:
+def leave_part(cache: Cache, file: Wanted, data: bytes) -> Path:
     """What an interrupted build leaves."""
     part = cache.root / "part" / f"{file.sha256}.part"
     part.parent.mkdir(parents=True)
@@ -363,8 +367,14 @@ def test_silence_is_a_stall(mirror: Mirror, cache: Cache, slept: Slept) -> None:
     assert is_kept(cache, file)
 
 
-def command(cache: Path, files: Sequence[File]) -> list[str]:
-    return [sys.executable, "-c", FETCH, os.fspath(cache), *(file.model_dump_json(by_alias=True) for file in files)]
+def command(cache: Path, files: Sequence[Wanted]) -> list[str]:
+    return [
+        sys.executable,
+        "-c",
+        FETCH,
+        os.fspath(cache),
+        *(word for file in files for word in (file.place.mirrors[0], file.sha256, str(file.size))),
+    ]
 
 
 def test_an_interrupt_ends_at_once(mirror: Mirror, tmp_path: Path) -> None:
@@ -406,7 +416,7 @@ def test_a_file_that_another_process_brings_is_waited_for(mirror: Mirror, cache:
 def test_an_absurd_size_is_refused_before_any_request(mirror: Mirror, fetcher: Fetcher) -> None:
     file = named(mirror, "/a")
     with pytest.raises(HostError, match=" free"):
-        fetcher.fetch_all([file.model_copy(update={"size": 1 << 60})], title="Packages")
+        fetcher.fetch_all([replace(file, size=1 << 60)], title="Packages")
     assert mirror.requests == []
 
 

@@ -17,9 +17,10 @@ from cryptography.x509.oid import NameOID
 
 from isobuilder.errors import FetchError, HostError
 from isobuilder.fetch.cache import Cache
+from isobuilder.fetch.download import Wanted
+from isobuilder.fetch.failover import Place
 from isobuilder.fetch.fetcher import Fetcher
 from isobuilder.fetch.transfer import shown
-from isobuilder.lock import File
 from isobuilder.progress import Silent
 from tests.serving import Fault, Mirror, Slept, serve
 
@@ -64,20 +65,24 @@ def test_a_small_file_that_is_large_is_refused(mirror: Mirror, fetcher: Fetcher,
 @pytest.mark.parametrize("status", [404, 410])
 def test_only_absence_is_optional(mirror: Mirror, fetcher: Fetcher, status: int) -> None:
     mirror.faults["/a"].append(Fault(status=status))
-    assert fetcher.read_optional(mirror.url + "/a", limit=9) is None
+    assert read_optional(fetcher, mirror.url + "/a") is None
     mirror.faults["/a"].append(Fault(status=403))
     with pytest.raises(FetchError, match="403"):
-        fetcher.read_optional(mirror.url + "/a", limit=9)
+        read_optional(fetcher, mirror.url + "/a")
     mirror.faults["/a"].extend([Fault(status=500)] * 5)
     with pytest.raises(FetchError, match="500"):
-        fetcher.read_optional(mirror.url + "/a", limit=9)
+        read_optional(fetcher, mirror.url + "/a")
+
+
+def read_optional(fetcher: Fetcher, url: str) -> bytes | None:
+    return fetcher.first_good(Place((url,)), lambda once, here: once.read_optional(here, limit=9))
 
 
 def test_a_body_that_is_packed_unasked(mirror: Mirror, cache: Cache, fetcher: Fetcher) -> None:
     packed = gzip.compress(b"<metadata/>")
     mirror.files["/primary.xml.gz"] = packed
     mirror.faults["/primary.xml.gz"].append(Fault(headers={"Content-Encoding": "x-gzip"}))
-    file = File(url=mirror.url + "/primary.xml.gz", sha256=hashlib.sha256(packed).hexdigest(), size=len(packed))
+    file = Wanted(Place((mirror.url + "/primary.xml.gz",)), hashlib.sha256(packed).hexdigest(), len(packed))
     fetcher.fetch_all([file], title="Metadata")
     assert cache.path(file.sha256).read_bytes() == packed
     mirror.files["/repomd.xml"] = b"<repomd/>"
@@ -180,7 +185,7 @@ def test_small_files_come_over_one_connection_which_ends_with_the_fetcher(mirror
     mirror.files |= {"/a": b"abc", "/b": b"", "/c": bytes(100_000)}
     with Fetcher(cache, progress=Silent()) as fetcher:
         assert fetcher.read(mirror.url + "/a", limit=9) == b"abc"
-        assert fetcher.read_optional(mirror.url + "/b", limit=9) == b""
+        assert read_optional(fetcher, mirror.url + "/b") == b""
         assert fetcher.size(mirror.url + "/c") == 100_000
         assert len(fetcher.read(mirror.url + "/c", limit=100_000)) == 100_000
         assert mirror.came.qsize() == 1

@@ -14,8 +14,8 @@ from pycdlib.dr import DirectoryRecord
 
 from isobuilder.errors import MediumError
 from isobuilder.iso.layout import CLOCKED_MODULES, lay_out
-from isobuilder.tree import BootRecords, Inline, Tree
-from tests.isotree import sample_tree, with_files
+from isobuilder.tree import BootRecords, GrubBios, Inline, Isolinux, Tree, UefiOnly
+from tests.isotree import BOOT_HYBRID, efi_image, sample_tree, with_files
 
 
 @pytest.fixture
@@ -69,6 +69,16 @@ def test_the_inside_of_pycdlib_is_as_the_layout_needs_it() -> None:
     iso.add_fp(io.BytesIO(), 0, "/LONG.;1", rr_name="x" * 200, file_mode=0o100644)
     assert len(blocks) == 1
     assert iso.pvd.space_size > 16
+    iso.add_fp(io.BytesIO(), 10, "/LOADER.;1", rr_name="loader", file_mode=0o100644)
+    for platform in (0, 0xEF):
+        iso.add_eltorito("/LOADER.;1", rr_bootcatname="boot.cat", platform_id=platform, efi=bool(platform))
+    iso.force_consistency()
+    assert iso.eltorito_boot_catalog is not None
+    [section] = iso.eltorito_boot_catalog.sections
+    [entry] = section.section_entries
+    assert entry.get_rba() == iso.inodes[-1].extent_location()
+    entry.set_data_location(12345, 0)
+    assert entry.get_rba() == 12345
 
 
 def test_the_clock_is_given_back_even_after_a_failure(tree: Tree) -> None:
@@ -115,11 +125,18 @@ def test_a_volume_id_that_cannot_be_is_refused(tree: Tree, volume_id: str) -> No
         lay_out(dataclasses.replace(tree, volume_id=volume_id))
 
 
-@pytest.mark.parametrize("missing", ["bios", "efi"])
-def test_a_boot_file_that_is_missing_is_named(tree: Tree, missing: str) -> None:
-    records = {field.name: getattr(tree.boot, field.name) for field in dataclasses.fields(BootRecords)}
+@pytest.mark.parametrize(
+    "boot",
+    [
+        Isolinux("no/such", "images/efiboot.img", b"code"),
+        Isolinux("isolinux/isolinux.bin", "no/such", b"code"),
+        GrubBios("no/such", Inline(efi_image()), BOOT_HYBRID.read_bytes()),
+        UefiOnly("no/such"),
+    ],
+)
+def test_a_boot_file_that_is_missing_is_named(tree: Tree, boot: BootRecords) -> None:
     with pytest.raises(MediumError) as caught:
-        lay_out(dataclasses.replace(tree, boot=BootRecords(**{**records, missing: "no/such"})))
+        lay_out(dataclasses.replace(tree, boot=boot))
     assert caught.value.details == ("no/such",)
 
 
@@ -131,4 +148,4 @@ def test_an_empty_boot_file_is_refused(tree: Tree, path: str) -> None:
 
 def test_boot_code_that_is_too_long_is_refused(tree: Tree) -> None:
     with pytest.raises(MediumError, match="432"):
-        lay_out(dataclasses.replace(tree, boot=dataclasses.replace(tree.boot, mbr=bytes(512))))
+        lay_out(dataclasses.replace(tree, boot=Isolinux("isolinux/isolinux.bin", "images/efiboot.img", bytes(512))))

@@ -8,13 +8,15 @@ import pytest
 
 from isobuilder.errors import MediumError
 from isobuilder.iso.systemarea import BACKUP_SIZE, Places, check_code, system_area
+from isobuilder.tree import Isolinux
 
 CODE = bytes(range(1, 217)) * 2
+ISOLINUX = Isolinux("bios", "efi", CODE)
 PLACES = Places(bios=1000, efi=50, efi_blocks=700, blocks=512 * 3)
 
 
 def image(places: Places, identity: str = "test") -> bytearray:
-    head, tail = system_area(CODE, places, identity)
+    head, tail = system_area(ISOLINUX, places, identity)
     whole = bytearray(places.blocks * 2048)
     whole[: len(head)] = head
     whole[len(whole) - len(tail) :] = tail
@@ -54,7 +56,7 @@ def test_the_backup_stands_in_for_a_lost_primary(tmp_path: Path) -> None:
 
 
 def test_the_mbr_says_where_the_bios_image_and_the_efi_image_are() -> None:
-    head, _ = system_area(CODE, PLACES, "test")
+    head, _ = system_area(ISOLINUX, PLACES, "test")
     assert head[:432] == CODE
     assert struct.unpack_from("<Q", head, 432) == (4000,)
     active, efi, third, fourth = struct.iter_unpack("<B3sB3sII", head[446:510])
@@ -65,13 +67,13 @@ def test_the_mbr_says_where_the_bios_image_and_the_efi_image_are() -> None:
 
 
 def test_the_area_fits_in_front_of_the_file_system_and_the_backup_at_the_end() -> None:
-    head, tail = system_area(CODE, PLACES, "test")
+    head, tail = system_area(ISOLINUX, PLACES, "test")
     assert len(head) <= 16 * 2048
     assert len(tail) == BACKUP_SIZE
 
 
 def test_a_medium_beyond_what_cylinders_can_say_ends_at_the_last_cylinder() -> None:
-    head, _ = system_area(CODE, Places(bios=1000, efi=50, efi_blocks=700, blocks=512 * 4000), "test")
+    head, _ = system_area(ISOLINUX, Places(bios=1000, efi=50, efi_blocks=700, blocks=512 * 4000), "test")
     assert head[446 + 5 : 446 + 8] == bytes([63, 32 | 0xC0, 0xFF])
     assert struct.unpack_from("<I", head, 446 + 12) == (4000 * 2048,)
 
@@ -87,4 +89,4 @@ def test_ids_come_from_the_identity_alone() -> None:
 @pytest.mark.parametrize("code", [b"", bytes(433), bytes(512)])
 def test_code_that_does_not_fit_is_refused(code: bytes) -> None:
     with pytest.raises(MediumError, match="432"):
-        check_code(code)
+        check_code(Isolinux("bios", "efi", code))

@@ -8,10 +8,10 @@ import pytest
 from isobuilder.errors import LockError
 from isobuilder.lock import (
     BootFile,
-    File,
     Lock,
     LockedRepository,
     Package,
+    RepositoryFile,
     differences,
     digests,
     dump_lock,
@@ -19,7 +19,7 @@ from isobuilder.lock import (
 )
 from isobuilder.releases import MBR
 
-FILE = File(url="https://x.example.org/Packages/l/libstdc%2B%2B-1-1.x86_64.rpm", sha256="0" * 64, size=7)
+FILE = RepositoryFile(path="Packages/l/libstdc%2B%2B-1-1.x86_64.rpm", sha256="0" * 64, size=7)
 PACKAGE = Package(
     nevra="gtk-doc-tools-0:1-1.x86_64",
     repository="x",
@@ -40,9 +40,11 @@ LOCK = Lock(
     repositories=(
         LockedRepository(
             id="x",
-            baseurl="https://x.example.org/",
+            listing=None,
+            baseurl=("https://x.example.org/",),
             trust="unsigned",
             fingerprints=(),
+            sha1=False,
             repomd_signer=None,
             metadata={},
         ),
@@ -50,6 +52,12 @@ LOCK = Lock(
     boot=(BOOT,),
     packages=(PACKAGE,),
 )
+
+
+def out_of(voucher: str, member: str | None) -> dict[str, object]:
+    place = {"path": "x"} if voucher == "package" else {"url": "https://x.example.org/x.iso"}
+    file = {**place, "sha256": "0" * 64, "size": 7}
+    return {"path": "x", "file": file, "vouched-by": voucher, "member": member}
 
 
 def test_a_lock_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -92,6 +100,8 @@ def test_a_lock_of_another_shape_is_refused_with_what_is_wrong(tmp_path: Path, c
     [
         ({"repositories": []}, "no repository is called x"),
         ({"packages": []}, "mbr is not out of one of the packages"),
+        ({"boot": [out_of("package", None)]}, "x is not out of one of the packages"),
+        ({"boot": [out_of("nobody", "x")]}, "x is out of an ISO that nobody vouches for"),
     ],
 )
 def test_a_lock_that_names_what_it_lacks_is_refused(tmp_path: Path, change: dict[str, object], words: str) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import subprocess
+import tomllib
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from productmd.treeinfo import TreeInfo
 
 from isobuilder.definition import load_definition
 from isobuilder.errors import HostError
+from isobuilder.products import load_product
 from isobuilder.releases import load_release
 from tests.dnf_oracle import Scenario, ask_dnf
 from tests.practice import host, packages
@@ -19,6 +21,8 @@ from tests.practice.mirror import cache_folder, ensure_mirror, write_demo
 from tests.practice.server import serve
 
 pytestmark = pytest.mark.practice
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +88,19 @@ def test_dnf_resolves_what_kickstarts_ask_for(mirror: Path, tmp_path: Path) -> N
     assert nowhere.error is not None
 
 
+@pytest.mark.parametrize("role", ["frontend", "nc", "image"])
+def test_dnf_resolves_what_eucalyptus_asks_for(mirror: Path, tmp_path: Path, role: str) -> None:
+    shipped = tomllib.loads((ROOT / "kickstarts/eucalyptus/product.toml").read_text(encoding="utf-8"))
+    ours = tomllib.loads((ROOT / "tests/practice/demo/eucalyptus/product.toml").read_text(encoding="utf-8"))
+    facts = shipped["release"]["7"]["facts"]
+    wanted = [facts["time_package"], *facts[f"{role}_packages"]]
+    assert ours["release"]["practice"]["facts"][f"{role}_packages"] == facts[f"{role}_packages"]
+    repositories = {name: (mirror / name, 99) for name in ("os", "eucalyptus")}
+    [answer] = ask_dnf(repositories, [Scenario(["@core", *wanted])], tmp_path)
+    assert answer.error is None
+    assert set(wanted) <= {nevra.rsplit("-", 2)[0] for nevra in answer.packages}
+
+
 def test_nothing_of_one_machine_is_in_the_packages(mirror: Path) -> None:
     listing = run("rpm", "--nosignature", "-qpl", *sorted((mirror / "os/Packages").glob("*.rpm"))).splitlines()
     assert {"/usr/bin/bash", "/etc/passwd", "/bin", "/usr/bin/["} <= set(listing)
@@ -120,6 +137,7 @@ def test_treeinfo_has_the_right_checksums(mirror: Path) -> None:
     found = {path: hashlib.sha256((mirror / "os" / path).read_bytes()).hexdigest() for path in checksums}
     assert {path: value for path, (_, value) in checksums.items()} == found
     assert set(found) == {
+        "images/boot.iso",
         "images/install.img",
         "images/pxeboot/initrd.img",
         "images/pxeboot/vmlinuz",
@@ -146,6 +164,15 @@ def test_the_demo_is_a_definition_that_loads(mirror: Path, fingerprint: str, tmp
     boot = release.arch["x86_64"].boot
     for path in boot.tree_files:
         assert (mirror / "os" / path).is_file(), path
+
+
+def test_the_demo_has_eucalyptus_for_the_practice_release(mirror: Path, fingerprint: str, tmp_path: Path) -> None:
+    definition = load_definition(write_demo(tmp_path / "demo", "http://127.0.0.1:8642", mirror))
+    product = load_product(definition, load_release(definition))
+    assert product is not None
+    assert [role.id for role in product.role] == ["nc", "frontend", "ciab", "image"]
+    [repository] = product.release["practice"].repository
+    assert (repository.fingerprint, repository.baseurl) == ((fingerprint,), "http://127.0.0.1:8642/eucalyptus/")
 
 
 def test_a_mirror_that_is_there_is_not_made_again(mirror: Path) -> None:

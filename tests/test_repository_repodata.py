@@ -16,7 +16,7 @@ import createrepo_c
 import pytest
 
 from isobuilder.errors import HostError, MediumError, TrustError
-from isobuilder.lock import File, Package
+from isobuilder.lock import Package, RepositoryFile
 from isobuilder.repository import rpmmd
 from isobuilder.repository.repodata import write_repodata
 from isobuilder.resolve.pool import Source
@@ -31,7 +31,7 @@ def lock_package(fake: Fake, source: Source) -> Package:
     return Package(
         nevra=fake.nevra,
         repository=source.id,
-        file=File(url=source.baseurl + made.location_href, sha256=made.pkgId, size=fake.size),
+        file=RepositoryFile(path=made.location_href, sha256=made.pkgId, size=fake.size),
         roles=("minimal",),
         reasons=("group core",),
     )
@@ -272,7 +272,7 @@ def test_real_metadata_of_a_whole_repository(tmp_path: Path, real_metadata: Path
         Package(
             nevra=entry.nevra(),
             repository="base",
-            file=File(url=f"https://x/{entry.location_href}", sha256=entry.pkgId, size=entry.size_package),
+            file=RepositoryFile(path=entry.location_href, sha256=entry.pkgId, size=entry.size_package),
             roles=("minimal",),
             reasons=("all",),
         )
@@ -347,7 +347,7 @@ def locked(path: Path) -> Package:
     return Package(
         nevra=entry.nevra(),
         repository="base",
-        file=File(url=f"https://mirror.example.org/Packages/{path.name}", sha256=entry.pkgId, size=entry.size_package),
+        file=RepositoryFile(path=f"Packages/{path.name}", sha256=entry.pkgId, size=entry.size_package),
         roles=("minimal",),
         reasons=("group core",),
     )

@@ -1,18 +1,15 @@
 """Resolving: the same packages as dnf, reasons for each, and errors that say which line asked for what."""
 
-import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import createrepo_c
 import pytest
 
 from isobuilder.errors import ResolveError, TrustError
 from isobuilder.readback import PackageRequest, Wanted, WantedGroup
 from isobuilder.resolve.solve import Resolution, RoleRequest, Source, resolve
 from tests.dnf_oracle import Scenario, ask_dnf
-from tests.repositories import COMPRESSIONS, Fake, make_repository
+from tests.repositories import COMPRESSIONS, Fake, make_repository, publish
 
 COMPS = """
 <group><id>core</id><name>Core</name><packagelist>
@@ -163,7 +160,7 @@ def test_priority_beats_version_as_with_dnf(tmp_path: Path) -> None:
         assert_same(scenario, answer.packages, [site, base])
     chosen = run([site, base], request("app")).packages[0]
     assert (chosen.nevra, chosen.repository) == ("app-0:1-1.noarch", "site")
-    assert chosen.file.url == "https://mirror.example.org/site/Packages/app-1-1.noarch.rpm"
+    assert chosen.file.path == "Packages/app-1-1.noarch.rpm"
 
 
 def assert_same(scenario: Scenario, packages: Sequence[str], sources: Sequence[Source]) -> None:
@@ -397,23 +394,6 @@ def test_the_same_packages_as_dnf_in_real_metadata(repository: str, real_metadat
     for scenario, answer in zip(scenarios, answers, strict=True):
         assert answer.error is None
         assert_same(scenario, answer.packages, [source])
-
-
-def publish(folder: Path, target: Path) -> Source:
-    """A copy of a real repository, whose repomd.xml names only what is there."""
-    (target / "repodata").mkdir(parents=True)
-    repomd = createrepo_c.Repomd()
-    files: dict[str, Path] = {}
-    for kind in ("primary", "filelists", "comps"):
-        path = next((folder / "repodata").glob(f"*{kind}*.xml.gz"))
-        copy = target / "repodata" / path.name
-        shutil.copyfile(path, copy)
-        record = createrepo_c.RepomdRecord("group_gz" if kind == "comps" else kind, os.fspath(copy))
-        record.fill(createrepo_c.SHA256)
-        repomd.set_record(record)
-        files["group" if kind == "comps" else kind] = copy
-    (target / "repodata" / "repomd.xml").write_text(repomd.xml_dump(), encoding="utf-8")
-    return Source("base", 99, "https://mirror.example.org/base/", files)
 
 
 def test_a_version_that_no_package_can_have_is_refused(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from isobuilder.errors import TrustError
 from isobuilder.trust.openpgp import UnsupportedError, packets, parse_key
-from isobuilder.trust.signatures import Keyring
+from isobuilder.trust.signatures import Keyring, pinned_in
 from tests.openpgp_keys import Keyhome, gpgv_accepts, new_keyhome
 
 DATA = b"<repomd/>\n"
@@ -54,8 +54,8 @@ def keys(home: Keyhome) -> dict[str, str]:
     return keys
 
 
-def ring(home: Keyhome, *fingerprints: str) -> Keyring:
-    return Keyring.from_files([(home.public(fingerprint), [fingerprint]) for fingerprint in fingerprints])
+def ring(home: Keyhome, *fingerprints: str, sha1: bool = False) -> Keyring:
+    return Keyring.from_files([home.public(fingerprint) for fingerprint in fingerprints], fingerprints, sha1=sha1)
 
 
 def refusal(keyring: Keyring, signature: bytes, data: bytes = DATA) -> str:
@@ -73,7 +73,7 @@ def block(packets: list[tuple[int, bytes]]) -> bytes:
 @pytest.mark.parametrize("armor", [True, False])
 def test_a_signature_is_verified(home: Keyhome, keys: dict[str, str], algorithm: str, *, armor: bool) -> None:
     fingerprint = keys[algorithm]
-    keyring = Keyring.from_files([(home.public(fingerprint, armor=armor), [fingerprint])])
+    keyring = Keyring.from_files([home.public(fingerprint, armor=armor)], [fingerprint])
     signature = home.sign(fingerprint, DATA, *(["--armor"] if armor else []))
     assert keyring.verify(DATA, signature) == fingerprint
     assert "not of these bytes" in refusal(keyring, signature, DATA + b" ")
@@ -112,7 +112,7 @@ def test_a_signature_of_version_3_is_verified(home: Keyhome, keys: dict[str, str
 
 def test_only_pinned_keys_count(home: Keyhome, keys: dict[str, str]) -> None:
     both = home.public(keys["rsa2048"], keys["ed25519"])
-    keyring = Keyring.from_files([(both, [keys["rsa2048"]])])
+    keyring = Keyring.from_files([both], [keys["rsa2048"]])
     assert keyring.verify(DATA, home.sign(keys["rsa2048"], DATA)) == keys["rsa2048"]
     signature = home.sign(keys["ed25519"], DATA)
     assert f"signed by {keys['ed25519'][-16:]}, which is not pinned" in refusal(keyring, signature)
@@ -121,17 +121,29 @@ def test_only_pinned_keys_count(home: Keyhome, keys: dict[str, str]) -> None:
 
 
 def test_all_pins_that_fail_are_told(home: Keyhome, keys: dict[str, str]) -> None:
-    files = [
-        (home.public(keys["rsa2048"]), ["A" * 40]),
-        (home.public(keys["ed25519"]), [keys["ed25519"]]),
-        (b"<html>Not found</html>", ["B" * 40]),
-    ]
+    files = [home.public(keys["rsa2048"]), home.public(keys["ed25519"]), b"<html>Not found</html>"]
     with pytest.raises(TrustError, match="not the one that was pinned") as caught:
-        Keyring.from_files(files)
-    assert len(caught.value.details) == 2
-    assert "A" * 40 in caught.value.details[0]
-    assert f"it has {keys['rsa2048']}" in caught.value.details[0]
-    assert "neither armored nor binary" in caught.value.details[1]
+        Keyring.from_files(files, ["A" * 40, keys["ed25519"], "B" * 40])
+    assert [line[:40] for line in caught.value.details] == ["A" * 40, "B" * 40]
+    for line in caught.value.details:
+        assert f"has {keys['rsa2048']}" in line
+        assert "neither armored nor binary" in line
+
+
+@pytest.mark.parametrize("surplus", ["rsa2048", None])
+def test_a_key_file_that_nobody_asked_for_is_refused(home: Keyhome, keys: dict[str, str], surplus: str | None) -> None:
+    """It would lie on the medium as a key to import."""
+    file = home.public(keys[surplus]) if surplus else b"<html>Not found</html>"
+    with pytest.raises(TrustError) as caught:
+        Keyring.from_files([home.public(keys["ed25519"]), file], [keys["ed25519"]])
+    assert len(caught.value.details) == 1
+    assert "a key file has none of the pinned keys" in caught.value.details[0]
+
+
+def test_what_a_key_file_has_of_the_pinned_keys(home: Keyhome, keys: dict[str, str]) -> None:
+    both = home.public(keys["rsa2048"], keys["ed25519"])
+    assert pinned_in(both, [keys["ed25519"], "A" * 40]) == (keys["ed25519"],)
+    assert pinned_in(b"<html>", [keys["ed25519"]]) == ()
 
 
 def test_data_signed_over_sha1_is_refused(home: Keyhome, keys: dict[str, str]) -> None:
@@ -139,10 +151,21 @@ def test_data_signed_over_sha1_is_refused(home: Keyhome, keys: dict[str, str]) -
     assert "over SHA-1" in refusal(ring(home, keys["rsa2048"]), signature)
 
 
+@pytest.mark.parametrize("algorithm", ["rsa2048", "dsa1024"])
+def test_data_signed_over_sha1_is_accepted_where_that_was_said(
+    home: Keyhome, keys: dict[str, str], algorithm: str
+) -> None:
+    keyring = ring(home, keys[algorithm], sha1=True)
+    signature = home.sign(keys[algorithm], DATA, "--digest-algo", "SHA1")
+    assert keyring.verify(DATA, signature) == keys[algorithm]
+    assert "not of these bytes" in refusal(keyring, signature, DATA + b" ")
+
+
 @pytest.mark.parametrize("digest", ["MD5", "RIPEMD160"])
 def test_broken_hashes_are_refused(home: Keyhome, keys: dict[str, str], digest: str) -> None:
     signature = home.sign_v3(keys["rsa2048"], DATA, "--digest-algo", digest)
-    assert "hash algorithm" in refusal(ring(home, keys["rsa2048"]), signature)
+    for sha1 in (False, True):
+        assert "hash algorithm" in refusal(ring(home, keys["rsa2048"], sha1=sha1), signature)
 
 
 def test_other_kinds_of_signatures_are_refused(home: Keyhome, keys: dict[str, str]) -> None:
@@ -174,7 +197,7 @@ def test_a_subkey_signs_for_its_primary_key(home: Keyhome, family: tuple[str, st
     assert ring(home, primary).verify(DATA, signature) == primary
     assert gpgv_accepts(home.public(primary, armor=False), DATA, signature, tmp_path)
     with pytest.raises(TrustError):
-        Keyring.from_files([(home.public(primary), [subkey])])
+        Keyring.from_files([home.public(primary)], [subkey])
 
 
 def test_a_subkey_must_be_bound_both_ways(home: Keyhome, keys: dict[str, str], family: tuple[str, str]) -> None:
@@ -189,15 +212,15 @@ def test_a_subkey_must_be_bound_both_ways(home: Keyhome, keys: dict[str, str], f
     spoilt = [*whole[:at], key, (2, binding[1][: back + 1] + b"\x18" + binding[1][back + 2 :]), *whole[at + 2 :]]
     for tampered in (stripped, spoilt):
         try:
-            keyring = Keyring.from_files([(block(tampered), [primary])])
+            keyring = Keyring.from_files([block(tampered)], [primary])
         except TrustError:
             continue
         assert "not pinned" in refusal(keyring, signature)
     # Adopted by another primary key, whose owner wants to be taken for the signer.
     adopted = [*packets(home.public(keys["rsa2048"], armor=False)), key, binding]
-    keyring = Keyring.from_files([(block(adopted), [keys["rsa2048"]])])
+    keyring = Keyring.from_files([block(adopted)], [keys["rsa2048"]])
     assert "not pinned" in refusal(keyring, signature)
-    assert Keyring.from_files([(block(whole), [primary])]).verify(DATA, signature) == primary
+    assert Keyring.from_files([block(whole)], [primary]).verify(DATA, signature) == primary
 
 
 def test_a_key_must_be_signed_by_itself(home: Keyhome, keys: dict[str, str]) -> None:
@@ -205,7 +228,7 @@ def test_a_key_must_be_signed_by_itself(home: Keyhome, keys: dict[str, str]) -> 
     other = next(body for kind, body in packets(home.public(keys["ed25519"], armor=False)) if kind == 2)
     for signatures in ([], [(2, other)], [(2, own[:-1] + bytes([own[-1] ^ 1]))]):
         with pytest.raises(TrustError) as caught:
-            Keyring.from_files([(block([key, user, *signatures]), [keys["rsa2048"]])])
+            Keyring.from_files([block([key, user, *signatures])], [keys["rsa2048"]])
         assert "not signed by itself" in caught.value.details[0]
 
 
@@ -274,7 +297,7 @@ def test_weak_and_foreign_keys_are_refused() -> None:
 def test_armor_as_it_comes(home: Keyhome, keys: dict[str, str], change: "type[bytes]") -> None:
     armored = change(home.public(keys["rsa2048"]))
     two = armored + b"\n" + home.public(keys["ed25519"])
-    keyring = Keyring.from_files([(two, [keys["rsa2048"], keys["ed25519"]])])
+    keyring = Keyring.from_files([two], [keys["rsa2048"], keys["ed25519"]])
     for algorithm in ("rsa2048", "ed25519"):
         assert keyring.verify(DATA, home.sign(keys[algorithm], DATA)) == keys[algorithm]
 
@@ -291,7 +314,7 @@ def test_nothing_but_trust_errors_comes_of_damage(
         kind = b"PGP PUBLIC KEY BLOCK-----\n"
         bad = b"-----BEGIN " + kind + b"\n" + base64.b64encode(bad) + b"\n-----END " + kind
     try:
-        Keyring.from_files([(bad, [family[0]])]).verify(DATA, data.draw(st.binary(max_size=400)))
+        Keyring.from_files([bad], [family[0]]).verify(DATA, data.draw(st.binary(max_size=400)))
     except TrustError:
         return
     raise AssertionError
@@ -299,15 +322,15 @@ def test_nothing_but_trust_errors_comes_of_damage(
 
 def test_real_keys_are_read(real_metadata: Path) -> None:
     for name, fingerprint in REAL_KEYS.items():
-        Keyring.from_files([((real_metadata / "keys" / name).read_bytes(), [fingerprint])])
+        Keyring.from_files([(real_metadata / "keys" / name).read_bytes()], [fingerprint])
 
 
 def test_real_keys_that_cannot_be_read_are_refused(real_metadata: Path) -> None:
     unread = (real_metadata / "keys" / "RPM-GPG-KEY-CentOS-9-PQC").read_bytes()
     with pytest.raises(TrustError) as caught:
-        Keyring.from_files([(unread, ["A" * 64])])
+        Keyring.from_files([unread], ["A" * 64])
     assert "a key of version 6" in caught.value.details[0]
     readable = (real_metadata / "keys" / "RPM-GPG-KEY-CentOS-9").read_bytes()
-    Keyring.from_files([(unread + b"\n" + readable, [REAL_KEYS["RPM-GPG-KEY-CentOS-9"]])])
+    Keyring.from_files([unread + b"\n" + readable], [REAL_KEYS["RPM-GPG-KEY-CentOS-9"]])
     with pytest.raises(TrustError):
-        Keyring.from_files([((real_metadata / "keys" / "RPM-GPG-KEY-EPEL-10-IMA").read_bytes(), ["A" * 40])])
+        Keyring.from_files([(real_metadata / "keys" / "RPM-GPG-KEY-EPEL-10-IMA").read_bytes()], ["A" * 40])

@@ -53,7 +53,7 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signed]:
         sign_rpms(home, keys["ed25519"], [packages["ed25519"]])
         sign_rpms(home, keys["dsa2048"], [packages["dsa"]])
         signers = dict.fromkeys(KINDS, keys["rsa2048"]) | {"ed25519": keys["ed25519"], "dsa": keys["dsa2048"]}
-        keyring = Keyring.from_files([(home.public(key), [key]) for key in keys.values()])
+        keyring = Keyring.from_files([home.public(key) for key in keys.values()], [*keys.values()])
         database = rpm_database(tmp_path_factory.mktemp("rpmdb"), *(home.public(key) for key in keys.values()))
         yield Signed(home, packages | {"unsigned": unsigned}, signers, keyring, database)
 
@@ -104,6 +104,41 @@ def test_what_is_cut_or_added_is_refused(signed: Signed, kind: str, tmp_path: Pa
     assert not accepted(package, signed.keyring)
 
 
+@pytest.fixture(scope="module")
+def old(signed: Signed, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As packages of CentOS 6.3 to 6.10 are: no digest of the payload, and signatures of version 3 over SHA-1."""
+    package = tmp_path_factory.mktemp("old") / "old.rpm"
+    package.write_bytes(rename_tag(signed.packages["unsigned"].read_bytes(), 5092, 5999))
+    sign_rpms(signed.home, signed.signers["rsa"], [package], version=3, digest="sha1")
+    return package
+
+
+def test_signatures_over_sha1_are_accepted_where_that_was_said(signed: Signed, old: Path, tmp_path: Path) -> None:
+    """Each byte that is installed is flipped in turn, too."""
+    with pytest.raises(TrustError) as caught:
+        verify_package(old, signed.keyring, nevra=NEVRA)
+    assert "over SHA-1" in caught.value.details[0]
+    key = signed.signers["rsa"]
+    keyring = Keyring.from_files([signed.home.public(key)], [key], sha1=True)
+    assert verify_package(old, keyring, nevra=NEVRA) == key
+    assert rpmkeys_accepts(signed.database, [old]) == {old: True}
+    good = old.read_bytes()
+    package = tmp_path / "flipped.rpm"
+    for at in range(header_at(good), len(good)):
+        package.write_bytes(good[:at] + bytes([good[at] ^ 0x20]) + good[at + 1 :])
+        assert not accepted(package, keyring), at
+
+
+def test_signatures_over_md5_are_refused_whatever_was_said(signed: Signed, tmp_path: Path) -> None:
+    package = tmp_path / "md5.rpm"
+    package.write_bytes(rename_tag(signed.packages["unsigned"].read_bytes(), 5092, 5999))
+    sign_rpms(signed.home, signed.signers["rsa"], [package], version=3, digest="md5")
+    key = signed.signers["rsa"]
+    with pytest.raises(TrustError) as caught:
+        verify_package(package, Keyring.from_files([signed.home.public(key)], [key], sha1=True))
+    assert "hash algorithm 1" in caught.value.details[0]
+
+
 def test_an_unsigned_package_is_refused(signed: Signed) -> None:
     with pytest.raises(TrustError, match="no good signature") as caught:
         verify_package(signed.packages["unsigned"], signed.keyring)
@@ -112,7 +147,7 @@ def test_an_unsigned_package_is_refused(signed: Signed) -> None:
 
 
 def test_a_signer_who_is_not_pinned_is_refused(signed: Signed) -> None:
-    keyring = Keyring.from_files([(signed.home.public(signed.signers["dsa"]), [signed.signers["dsa"]])])
+    keyring = Keyring.from_files([signed.home.public(signed.signers["dsa"])], [signed.signers["dsa"]])
     with pytest.raises(TrustError) as caught:
         verify_package(signed.packages["rsa"], keyring, nevra=NEVRA)
     assert caught.value.message.startswith(NEVRA)

@@ -31,7 +31,7 @@ def test_every_module_template_and_release_file_is_in_the_wheel(wheel: Path) -> 
     wanted = {str(path.relative_to(ROOT)) for path in (ROOT / "isobuilder").rglob("*.py")}
     wanted |= {str(path.relative_to(ROOT)) for path in (ROOT / "isobuilder/releases").glob("*.toml")}
     for name in ("kickstarts", "menus"):
-        templates = {f"isobuilder/{name}/{path.name}" for path in (ROOT / name).iterdir()}
+        templates = {f"isobuilder/{path.relative_to(ROOT)}" for path in (ROOT / name).rglob("*") if path.is_file()}
         assert templates
         wanted |= templates
     assert wanted <= packed

@@ -43,7 +43,8 @@ class RefusedError(FetchError):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait: seconds for a connection and for a byte, attempts at one file, seconds before the second.
+    """How long to wait: seconds for a connection and for a byte, attempts at one file, seconds before the second
+    and at most.
 
     A transfer that brings fewer than `slow_bytes` in `silence` seconds has stalled, however steadily it drips.
     """
@@ -53,10 +54,11 @@ class Patience:
     slow_bytes: int = 30 << 10
     attempts: int = 5
     first_pause: float = 1.0
+    longest_pause: float = 8.0
 
     def pause(self, failures: int) -> float:
-        """Seconds to wait after so many failures in a row: 1, 2, 4, 8..."""
-        return self.first_pause * 2.0 ** (failures - 1)
+        """Seconds to wait after so many failures in a row: 1, 2, 4, 8, 8..."""
+        return min(self.first_pause * 2.0 ** (failures - 1), self.longest_pause)
 
 
 @dataclass(frozen=True)

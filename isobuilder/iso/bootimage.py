@@ -1,4 +1,4 @@
-"""What firmware loads from a medium: the FAT image of UEFI, and the boot info table in the image of BIOS.
+"""What firmware loads from a medium: the FAT image of UEFI, and what the image of BIOS is told of its place.
 
 The FAT image is made anew for each medium, since a grown menu may not fit the one that a tree brings. This module
 touches no disk and asks no tool.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from isobuilder.errors import MediumError
 from isobuilder.iso import fat
-from isobuilder.iso.units import SECTOR
+from isobuilder.iso.units import BLOCK, SECTOR
 
 _SECTORS_PER_TRACK = 32
 _HEADS = 64
@@ -31,6 +31,11 @@ _BOOT_CODE = b"\xcd\x18\xeb\xfe"
 
 _BOOT_INFO = slice(8, 64)
 _VOLUME_DESCRIPTOR = 16
+# GRUB's image is cdboot.img (one block), diskboot.img (one sector of a disk) and the core. The list of diskboot.img, at
+# its byte 500, says where on the disk the core begins: BIOS has no other way to tell when it started a disk.
+_GRUB_CORE = struct.Struct("<Q")
+_GRUB_CORE_OFFSET = 2548
+_GRUB_CORE_SECTOR = 5
 
 _Folder = dict[str, "bytes | _Folder"]
 
@@ -114,6 +119,19 @@ def with_boot_info(image: bytes, *, block: int) -> bytes:
     words = struct.unpack(f"<{-(-len(body) // 4)}I", body + bytes(-len(body) % 4))
     table = struct.pack("<4I40x", _VOLUME_DESCRIPTOR, block, len(image), sum(words) & 0xFFFFFFFF)
     return image[: _BOOT_INFO.start] + table + body
+
+
+def with_grub_boot_info(image: bytes, *, block: int) -> bytes:
+    """GRUB's BIOS boot image as `with_boot_info` gives it, and with the place of its core for those who start a disk.
+
+    64 bits at 2548, as the option --grub2-boot-info of xorriso writes them: the number of the disk's sector of 512
+    bytes that holds the image's sixth. MediumError when the image is too short for that.
+    """
+    end = _GRUB_CORE_OFFSET + _GRUB_CORE.size
+    if len(image) <= end:
+        raise MediumError(f"the BIOS boot image has {len(image)} bytes; that is too short to be GRUB's")
+    place = _GRUB_CORE.pack(block * (BLOCK // SECTOR) + _GRUB_CORE_SECTOR)
+    return with_boot_info(image[:_GRUB_CORE_OFFSET] + place + image[end:], block=block)
 
 
 def _folders(files: Mapping[str, bytes]) -> _Folder:

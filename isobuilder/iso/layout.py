@@ -8,12 +8,14 @@ import importlib
 import io
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO, cast
 
 from pycdlib import PyCdlib
+from pycdlib.eltorito import EltoritoBootCatalog
 from pycdlib.pycdlibexception import PyCdlibException
 from pycdlib.rockridge import RockRidgeContinuationBlock
 
@@ -21,11 +23,12 @@ from isobuilder.errors import MediumError
 from isobuilder.iso import systemarea
 from isobuilder.iso.names import IsoPaths, iso_paths
 from isobuilder.iso.units import BLOCK, SECTOR
-from isobuilder.tree import Content, Tree
+from isobuilder.tree import BootRecords, Content, GrubBios, Isolinux, Tree, UefiOnly
 
 # Modules of pycdlib that read the clock or the time zone while a medium without Joliet and UDF is laid out.
 CLOCKED_MODULES = ("pycdlib.pycdlib", "pycdlib.headervd", "pycdlib.dates", "pycdlib.utils")
 
+APPENDED = "(EFI partition)/"
 # Drives read ahead of what they are asked for, and the media check leaves out the last 15 blocks: mkisofs has always
 # put 150 blocks of nothing behind the last file, so that neither touches one.
 _PADDING = 150 * BLOCK
@@ -37,7 +40,10 @@ _UEFI_PLATFORM = 0xEF
 
 @dataclass(frozen=True)
 class Extent:
-    """The bytes of one file and where they start, in bytes from the start of the medium."""
+    """The bytes of one file and where they start, in bytes from the start of the medium.
+
+    An EFI image that is no file has the path `APPENDED`, which no file can have.
+    """
 
     path: str
     offset: int
@@ -127,8 +133,8 @@ def _pinned_clock(epoch: int) -> Iterator[None]:
 
 
 def _check_boot(tree: Tree) -> None:
-    systemarea.check_code(tree.boot.mbr)
-    lacking = [path for path in (tree.boot.bios, tree.boot.efi) if path not in tree.files or not tree.files[path].size]
+    systemarea.check_code(tree.boot)
+    lacking = [path for path in _boot_paths(tree.boot) if path not in tree.files or not tree.files[path].size]
     if lacking:
         raise MediumError("the tree lacks what firmware starts from", details=lacking)
     if not 0 < len(tree.volume_id) <= 32 or not tree.volume_id.isascii():
@@ -177,18 +183,42 @@ def _fill(iso: PyCdlib, tree: Tree, paths: IsoPaths) -> None:
     iso.pvd.rr_ce_blocks = [block for blocks in continuations.values() for block in blocks]
 
 
+def _boot_paths(boot: BootRecords) -> tuple[str, ...]:
+    """The files that El Torito names, the one for BIOS first; an EFI image that is no file is not among them."""
+    match boot:
+        case Isolinux():
+            return boot.image, boot.efi
+        case GrubBios():
+            return (boot.image,)
+        case UefiOnly():
+            return (boot.efi,)
+
+
+def _efi_content(tree: Tree) -> Content:
+    efi = tree.boot.efi
+    return tree.files[efi] if isinstance(efi, str) else efi
+
+
 def _add_boot_records(iso: PyCdlib, tree: Tree, paths: IsoPaths) -> None:
-    iso.add_eltorito(
-        paths.files[tree.boot.bios],
-        bootcatfile=paths.files[tree.boot.catalog],
-        rr_bootcatname=_name(tree.boot.catalog),
-        boot_load_size=_BIOS_LOAD_SECTORS,
-    )
-    sectors = _blocks(tree.files[tree.boot.efi].size) * BLOCK // SECTOR
+    catalog = tree.boot.catalog
+    add = partial(iso.add_eltorito, bootcatfile=paths.files[catalog], rr_bootcatname=_name(catalog))
+    if not isinstance(tree.boot, UefiOnly):
+        add(paths.files[tree.boot.image], boot_load_size=_BIOS_LOAD_SECTORS)
+    sectors = _blocks(_efi_content(tree).size) * BLOCK // SECTOR
     # The count has 16 bits. UEFI reads 0 as "to the end of the medium" (specification 2.10, section 13.3.2.1), which
     # an image of 32 MiB and more needs: a count that is too small would cut its file system off.
     load = sectors if sectors <= 0xFFFF else 0
-    iso.add_eltorito(paths.files[tree.boot.efi], boot_load_size=load, platform_id=_UEFI_PLATFORM, efi=True)
+    # pycdlib has an entry name a file. One for what is no file names another, until `_append` gives it its place.
+    named = tree.boot.efi if isinstance(tree.boot.efi, str) else _boot_paths(tree.boot)[0]
+    add(paths.files[named], boot_load_size=load, platform_id=_UEFI_PLATFORM, efi=True)
+
+
+def _append(iso: PyCdlib, efi: Content, extents: Sequence[Extent]) -> Extent:
+    """The EFI image behind all files, on a border of a MiB as partitions are, and told to El Torito."""
+    extent = Extent(APPENDED, _aligned(_end(extents)), efi)
+    catalog = cast("EltoritoBootCatalog", iso.eltorito_boot_catalog)
+    catalog.sections[-1].section_entries[-1].set_data_location(extent.offset // BLOCK, 0)
+    return extent
 
 
 def _set_mode(record: Any, mode: int) -> None:
@@ -208,20 +238,29 @@ def _taken_over(iso: PyCdlib, tree: Tree) -> Layout:
         ),
         key=lambda extent: extent.offset,
     )
-    offsets = {extent.path: extent.offset for extent in extents}
-    size = _aligned(max(extent.offset + extent.content.size for extent in extents) + _PADDING)
+    if isinstance(tree.boot, GrubBios):
+        extents.append(_append(iso, tree.boot.efi, extents))
+    size = _aligned(_end(extents) + _PADDING)
     iso.pvd.space_size = size // BLOCK
     iso.inodes = []
     head = _Head(extents[0].offset)
     iso.write_fp(head)
-    places = systemarea.Places(
-        bios=offsets[tree.boot.bios] // BLOCK,
-        efi=offsets[tree.boot.efi] // BLOCK,
-        efi_blocks=_blocks(tree.files[tree.boot.efi].size),
-        blocks=size // BLOCK,
-    )
-    area, tail = systemarea.system_area(tree.boot.mbr, places, tree.identity)
+    area, tail = systemarea.system_area(tree.boot, _places(tree, extents, size), tree.identity)
     return Layout(area + head.getvalue()[len(area) :], tuple(extents), tail, size)
+
+
+def _places(tree: Tree, extents: Sequence[Extent], size: int) -> systemarea.Places:
+    starts = {extent.path: extent.offset // BLOCK for extent in extents}
+    boot, efi_blocks = tree.boot, _blocks(_efi_content(tree).size)
+    bios = 0 if isinstance(boot, UefiOnly) else starts[boot.image]
+    if isinstance(boot, GrubBios):
+        whole = -(-efi_blocks // systemarea.GRAIN) * systemarea.GRAIN
+        return systemarea.Places(bios, starts[APPENDED], whole, size // BLOCK)
+    return systemarea.Places(bios, starts[boot.efi], efi_blocks, size // BLOCK)
+
+
+def _end(extents: Sequence[Extent]) -> int:
+    return max(extent.offset + extent.content.size for extent in extents)
 
 
 def _name(path: str) -> str:

@@ -1,35 +1,68 @@
-"""Takes a small file out of an ISO 9660 image by its path. Reads what it needs and no more: nothing in it is trusted.
+"""Takes small files out of an ISO 9660 image by their paths. Reads what it needs and no more: nothing in it is trusted.
 
-pycdlib is not used for this, since it opens no image whose GPT has an EFI system partition, and reads every folder
-before it gives a file.
+pycdlib is not used for this, since it opens no image with isolinux's master boot record whose GPT has an EFI system
+partition, and reads every folder, of whatever size, before it gives a file.
 """
 
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from isobuilder.errors import HostError, MediumError, UsageError
+from isobuilder.iso import rockridge
 from isobuilder.iso.units import BLOCK
 
 VOLUME_DESCRIPTOR = 16 * BLOCK
 ROOT_RECORD = 156
 FOLDER_FLAG = 0x02
-# A folder of 18,000 packages is some 4 MiB.
+MULTI_EXTENT_FLAG = 0x80
+# All folders that one call looks into, in bytes: one of 18,000 packages is some 4 MiB.
 FOLDER_LIMIT = 32 << 20
+# What one folder may hold, and how far down; ISO 9660 knows eight levels (ECMA-119, 6.8.2.1).
+MANY_FILES = 10_000
+MAX_DEPTH = 8
 
 
 def read_file(iso: Path, path: str, *, limit: int) -> bytes:
-    """The bytes of the file at `path` ("isolinux/isolinux.cfg", in whatever case the image has it).
+    """The bytes of the file at `path` ("isolinux/isolinux.cfg").
 
-    Offsets are those of ECMA-119: a directory record holds its length, the place (at 2) and size (at 10) of what it
-    describes, flags (at 25) and a name (at 33) that ends in a version. Raises UsageError when `iso` is not
-    there, HostError when it cannot be read, MediumError when it is no ISO image, lacks the file, or the file has more
-    than `limit` bytes.
+    A name is looked for as Rock Ridge has it, then as plain ISO 9660 has it in whatever case. Raises UsageError when
+    `iso` is not there, HostError when it cannot be read, MediumError when it is no ISO image, lacks the file, or the
+    file has more than `limit` bytes.
     """
+    with _opened(iso, path) as image:
+        return image.content(image.found(path), limit)
+
+
+def read_files(iso: Path, path: str, *, limit: int) -> dict[str, bytes]:
+    """The bytes of the file at `path`, or of all files below it when it ends in a slash, by their paths in the image.
+
+    As `read_file`; `limit` is for all of them together. A folder that holds links, or names that climb, is refused
+    with MediumError.
+    """
+    if not path.endswith("/"):
+        return {path: read_file(iso, path, limit=limit)}
+    files: dict[str, bytes] = {}
+    with _opened(iso, path) as image:
+        for name, record in image.below(path):
+            if name in files:
+                raise ValueError(f"{name} is there twice")
+            if len(files) >= MANY_FILES:
+                raise ValueError(f"it holds more than {MANY_FILES} files")
+            files[name] = image.content(record, limit)
+            limit -= len(files[name])
+    if not files:
+        raise MediumError(f"{iso}: {path} holds no file")
+    return files
+
+
+@contextmanager
+def _opened(iso: Path, path: str) -> Iterator["_Image"]:
     try:
-        with iso.open("rb") as image:
-            return _read(image, path, limit)
+        with iso.open("rb") as file:
+            yield _Image(file)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UsageError(f"{iso}: {error.strerror}") from error
     except IsADirectoryError as error:
@@ -40,22 +73,98 @@ def read_file(iso: Path, path: str, *, limit: int) -> bytes:
         raise MediumError(f"{iso}: {path} cannot be read from it: {error}") from error
 
 
-def _read(image: BinaryIO, path: str, limit: int) -> bytes:
-    descriptor = _bytes(image, VOLUME_DESCRIPTOR, BLOCK)
-    if descriptor[:6] != b"\x01CD001":
-        raise ValueError("it is no ISO 9660 image")
-    record = descriptor[ROOT_RECORD : ROOT_RECORD + 34]
-    for name in path.upper().split("/"):
-        record = _find(_content(image, record, FOLDER_LIMIT, folder=True), name)
-    return _content(image, record, limit, folder=False)
+class _Image:
+    """An open image. LookupError, ValueError and struct.error say what is wrong with it.
+
+    Offsets are those of ECMA-119: a directory record holds its length, the place (at 2) and size (at 10) of what it
+    describes, flags (at 25) and a name (at 33) that ends in a version.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._folders_left = FOLDER_LIMIT
+        descriptor = self.read(VOLUME_DESCRIPTOR, BLOCK)
+        if descriptor[:6] != b"\x01CD001":
+            raise ValueError("it is no ISO 9660 image")
+        self._root = descriptor[ROOT_RECORD : ROOT_RECORD + 34]
+
+    def found(self, path: str) -> bytes:
+        """The directory record of what lies at `path`."""
+        record = self._root
+        for name in path.split("/"):
+            record = self._child(record, name)
+        return record
+
+    def below(self, path: str) -> Iterator[tuple[str, bytes]]:
+        """The path and the record of each file below the folder `path`, which ends in a slash."""
+        waiting = [(path, self.found(path.rstrip("/")))]
+        while waiting:
+            folder, record = waiting.pop()
+            for child in self._children(record):
+                name = f"{folder}{self._name(child)}"
+                if not child[25] & FOLDER_FLAG:
+                    yield name, child
+                elif name.count("/") < MAX_DEPTH:
+                    waiting.append((f"{name}/", child))
+                else:
+                    raise ValueError("its folders lie too deep")
+
+    def content(self, record: bytes, limit: int) -> bytes:
+        """The bytes of a plain file."""
+        if record[25] & FOLDER_FLAG:
+            raise ValueError("a folder stands where a file should")
+        if record[25] & MULTI_EXTENT_FLAG or not rockridge.is_plain(self._system_use(record)):
+            raise ValueError("a link, or something else that is no plain file, stands where a file should")
+        return self._extent(record, limit)
+
+    def _child(self, folder: bytes, name: str) -> bytes:
+        plain = None
+        for record in self._children(folder):
+            if rockridge.name(self._system_use(record)) == name.encode():
+                return record
+            if plain is None and _identifier(record).upper() == name.upper():
+                plain = record
+        if plain is None:
+            raise LookupError(f"there is no {name} where it should be")
+        return plain
+
+    def _children(self, folder: bytes) -> Iterator[bytes]:
+        """The records in a folder, without those of itself and of the one above."""
+        if not folder[25] & FOLDER_FLAG:
+            raise ValueError("a file stands where a folder should")
+        data = self._extent(folder, self._folders_left)
+        self._folders_left -= len(data)
+        return (record for record in _records(data) if record[33 : 33 + record[32]] not in {b"\0", b"\1"})
+
+    def _name(self, record: bytes) -> str:
+        """The record's name; one that leads elsewhere is refused."""
+        name = (rockridge.name(self._system_use(record)) or _identifier(record).encode()).decode()
+        if name in {"", ".", ".."} or not name.isprintable() or "/" in name:
+            raise ValueError(f"it holds a file with the name {name!r}")
+        return name
+
+    def _system_use(self, record: bytes) -> Iterator[rockridge.Entry]:
+        # A byte of padding follows a name of even length (ECMA-119, 9.1.12).
+        return rockridge.entries(record[33 + (record[32] | 1) :], self.read)
+
+    def _extent(self, record: bytes, limit: int) -> bytes:
+        (block,) = struct.unpack_from("<I", record, 2)
+        (size,) = struct.unpack_from("<I", record, 10)
+        if size > limit:
+            raise ValueError(f"it has {size} bytes, and {limit} is the most")
+        return self.read(block * BLOCK, size)
+
+    def read(self, place: int, size: int) -> bytes:
+        self._file.seek(place)
+        data = self._file.read(size)
+        if len(data) != size:
+            raise ValueError("the image is cut short")
+        return data
 
 
-def _find(folder: bytes, name: str) -> bytes:
-    for record in _records(folder):
-        identifier = record[33 : 33 + record[32]].decode("ascii", errors="replace")
-        if identifier.partition(";")[0].rstrip(".").upper() == name:
-            return record
-    raise LookupError(f"there is no {name} where it should be")
+def _identifier(record: bytes) -> str:
+    """The name in plain ISO 9660, without its version."""
+    return record[33 : 33 + record[32]].decode("ascii", errors="replace").partition(";")[0].rstrip(".")
 
 
 def _records(folder: bytes) -> Iterator[bytes]:
@@ -70,21 +179,3 @@ def _records(folder: bytes) -> Iterator[bytes]:
             raise ValueError("a folder in it is damaged")
         yield folder[place : place + length]
         place += length
-
-
-def _content(image: BinaryIO, record: bytes, limit: int, *, folder: bool) -> bytes:
-    (block,) = struct.unpack_from("<I", record, 2)
-    (size,) = struct.unpack_from("<I", record, 10)
-    if bool(record[25] & FOLDER_FLAG) != folder:
-        raise ValueError("a file stands where a folder should, or a folder where a file should")
-    if size > limit:
-        raise ValueError(f"it has {size} bytes, and {limit} is the most")
-    return _bytes(image, block * BLOCK, size)
-
-
-def _bytes(image: BinaryIO, place: int, size: int) -> bytes:
-    image.seek(place)
-    data = image.read(size)
-    if len(data) != size:
-        raise ValueError("the image is cut short")
-    return data

@@ -17,13 +17,13 @@ from pathlib import Path
 from rich import filesize
 
 from isobuilder.errors import HostError, TrustError, UsageError
-from isobuilder.iso.bootimage import with_boot_info
+from isobuilder.iso.bootimage import with_boot_info, with_grub_boot_info
 from isobuilder.iso.layout import Extent, Layout, lay_out
 from isobuilder.iso.mediasum import FIELD_OFFSET, MediaSum
 from isobuilder.iso.stream import Advance, Stream, copy_cached, read_cached, sha256_of
 from isobuilder.iso.units import BLOCK
 from isobuilder.progress import Progress
-from isobuilder.tree import Cached, Tree
+from isobuilder.tree import BootRecords, Cached, GrubBios, Tree, UefiOnly
 
 _FULL = frozenset({ENOSPC, EDQUOT, EFBIG})
 
@@ -93,7 +93,7 @@ def write_iso(
                 progress.task("Writing", layout.size) as advance,
                 Stream(image, media, advance) as stream,
             ):
-                _pour(layout, tree.boot.bios, stream)
+                _pour(layout, tree.boot, stream)
             os.pwrite(image, media.field(), FIELD_OFFSET)
             with progress.task("Checksum", layout.size) as advance:
                 sha256 = _summed_and_flushed(image, advance)
@@ -104,13 +104,14 @@ def write_iso(
     return Written(output, layout.size, sha256, media.hexdigest())
 
 
-def _pour(layout: Layout, bios: str, stream: Stream) -> None:
+def _pour(layout: Layout, boot: BootRecords, stream: Stream) -> None:
     """All bytes of the medium in their order; damaged files are looked for to the end, then refused together."""
     stream.put(layout.head)
     damaged = []
     for extent in layout.extents:
         stream.zeros_to(extent.offset)
-        finding = _pour_bios(extent, stream) if extent.path == bios else _pour_file(extent, stream)
+        is_bios = not isinstance(boot, UefiOnly) and extent.path == boot.image
+        finding = _pour_bios(extent, boot, stream) if is_bios else _pour_file(extent, stream)
         if finding:
             damaged.append(f"{extent.path}: {finding}")
     if damaged:
@@ -130,10 +131,11 @@ def _pour_file(extent: Extent, stream: Stream) -> str:
     return ""
 
 
-def _pour_bios(extent: Extent, stream: Stream) -> str:
+def _pour_bios(extent: Extent, boot: BootRecords, stream: Stream) -> str:
+    tell = with_grub_boot_info if isinstance(boot, GrubBios) else with_boot_info
     content = extent.content
     data, finding = read_cached(content) if isinstance(content, Cached) else (content.data, "")
-    stream.put(with_boot_info(data, block=extent.offset // BLOCK))
+    stream.put(tell(data, block=extent.offset // BLOCK))
     return finding
 
 

@@ -54,13 +54,15 @@ class KickstartFacts(Table):
     """What the release's own installer makes of a kickstart, beyond what pykickstart tells.
 
     `syntax` is pykickstart's name for it. `sections` are those that the installer knows (pykickstart knows some that
-    it does not); `environments`: whether %packages may name an environment (@^). `medium` and `root` are where scripts
-    of the installer find the medium and the system that is being installed.
+    it does not); `environments`: whether %packages may name an environment (@^). `packages` are what its commands call
+    in the installed system and the installer does not add: every kickstart of ours asks for them. `medium` and `root`
+    are where scripts of the installer find the medium and the system that is being installed.
     """
 
     syntax: Annotated[str, Matching(r"(?:RHEL|F)[0-9]{1,2}", "a syntax that pykickstart knows, such as RHEL9")]
     sections: Many[KickstartSection] = ("%packages", "%pre", "%pre-install", "%post", "%onerror", "%traceback")
     environments: bool = True
+    packages: Many[PackageName] = ()
     medium: AbsolutePath = "/run/install/repo"
     root: AbsolutePath = "/mnt/sysroot"
 
@@ -136,6 +138,11 @@ class Boot(Table):
         """The paths of all that is fetched from the tree as it lies there."""
         bios = self.bios.files if self.bios and self.bios.inside is None else ()
         return tuple(dict.fromkeys([self.kernel, self.initrd, self.stage2, *bios, *self.efi.files]))
+
+    @property
+    def inside(self) -> dict[TreePath, TreePath]:
+        """What lies inside an ISO of the tree, as `Bios.files` says it: path to the path of the ISO."""
+        return dict.fromkeys(self.bios.files, self.bios.inside) if self.bios and self.bios.inside else {}
 
     @property
     def packaged(self) -> dict[str, PackagedFile]:

@@ -58,7 +58,7 @@ def _check_paths(packages: Sequence[Package]) -> None:
         if (other := paths.setdefault(package.path, package)).file.sha256 != package.file.sha256:
             raise MediumError(
                 f"two packages would lie at {package.path}",
-                details=[f"{one.nevra} of repository {one.repository}: {one.file.url}" for one in (other, package)],
+                details=[f"{one.nevra} of repository {one.repository}: {one.file.path}" for one in (other, package)],
                 hint="Leave one of the repositories out, or give one of them priority.",
             )
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from xml.etree import ElementTree as ET
 
 from isobuilder.errors import TrustError
-from isobuilder.lock import File
+from isobuilder.lock import RepositoryFile
 from isobuilder.repository.rpmmd import LIMITS, location, parse_xml
 
 # A record may be published twice, plain and compressed; the smaller is taken.
@@ -83,13 +83,13 @@ def parse_repomd(data: bytes, *, where: str) -> Repomd:
     )
 
 
-def metadata_files(repomd: Repomd, baseurl: str) -> dict[str, File]:
-    """What to fetch of the repository at `baseurl` (which ends in a slash), by kind.
+def metadata_files(repomd: Repomd) -> dict[str, RepositoryFile]:
+    """What to fetch of the repository, by kind.
 
     The kinds are primary, filelists, other, group and modules, whatever name and compression they are published under.
     """
     return {
-        kind: File(url=baseurl + record.href, sha256=record.sha256, size=record.size)
+        kind: RepositoryFile(path=record.href, sha256=record.sha256, size=record.size)
         for kind, record in repomd.records.items()
     }
 

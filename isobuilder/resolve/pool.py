@@ -13,7 +13,7 @@ from typing import Any
 import solv
 
 from isobuilder.errors import TrustError
-from isobuilder.lock import File
+from isobuilder.lock import RepositoryFile
 from isobuilder.repository import rpmmd
 
 # createrepo_c lists these in primary; every other file is in filelists only.
@@ -31,12 +31,11 @@ _FLAGS = (
 class Source:
     """A repository whose metadata lies on disk: `files` by kind (primary, filelists, group, ...), compressed or not.
 
-    `priority` is in yum's sense: lower wins. `baseurl` ends in a slash.
+    `priority` is in yum's sense: lower wins.
     """
 
     id: str
     priority: int
-    baseurl: str
     files: Mapping[str, Path]
 
 
@@ -111,7 +110,7 @@ class PackagePool:
                 best = solvable
         return best
 
-    def file(self, solvable: Any) -> File:
+    def file(self, solvable: Any) -> RepositoryFile:
         """Where a package lies, and what its bytes must be, by its repository's metadata.
 
         Raises TrustError where that has no sha256, no size, or a location outside of the repository.
@@ -130,7 +129,7 @@ class PackagePool:
         if not size:
             raise TrustError(f"{where}: the metadata has no size for it")
         href, _ = solvable.lookup_location()
-        return File(url=source.baseurl + rpmmd.location(href or "", where), sha256=checksum.hex(), size=size)
+        return RepositoryFile(path=rpmmd.location(href or "", where), sha256=checksum.hex(), size=size)
 
     def _load(self, source: Source) -> Any:
         repo = self.solv.add_repo(source.id)

@@ -28,7 +28,7 @@ PUBLIC_SUBKEY: Final = 14
 
 # MD5 (1) and RIPEMD-160 (3) are left out: nothing that they sign is worth accepting.
 _HASHES: Final[Mapping[int, hashes.HashAlgorithm]] = {
-    2: hashes.SHA1(),  # noqa: S303 - of keys' signatures on themselves; data signed so is refused
+    2: hashes.SHA1(),  # noqa: S303 - of keys' signatures on themselves, and of data where a repository has no better
     8: hashes.SHA256(),
     9: hashes.SHA384(),
     10: hashes.SHA512(),

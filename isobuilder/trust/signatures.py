@@ -53,44 +53,44 @@ _PAYLOAD_HASHES: Final = {8: "sha256", 9: "sha384", 10: "sha512"}
 
 
 class Keyring:
-    """Pinned keys. What is signed over SHA-1 is refused, always: two files can be made that share such a signature.
+    """Pinned keys. What is signed over SHA-1 is refused, since two files can be made that share such a signature.
 
-    Packages of CentOS 6.0 and of CentOS 7 were seen signed over SHA-256, those of 6.3 to 6.10 over SHA-1.
+    With `sha1` it is accepted: packages of CentOS 6.0 and of CentOS 7 were seen signed over SHA-256, but those of 6.3
+    to 6.10 over SHA-1, and nobody will sign them anew. MD5 is refused, always.
     """
 
-    def __init__(self, keys: Iterable[SigningKey]) -> None:
+    def __init__(self, keys: Iterable[SigningKey], *, sha1: bool = False) -> None:
         self._keys = tuple(keys)
+        self._sha1 = sha1
 
     @classmethod
-    def from_files(cls, files: Iterable[tuple[bytes, Sequence[str]]]) -> Self:
-        """The keys of `files`: each the bytes of a key file, and the fingerprints (upper-case hex) pinned for it.
+    def from_files(cls, files: Iterable[bytes], pins: Sequence[str], *, sha1: bool = False) -> Self:
+        """The keys in the key files `files` whose fingerprints (upper-case hex) are `pins`.
 
         Only primary keys with a pinned fingerprint are kept, with the subkeys that they vouch for. Raises TrustError
-        when a file lacks a pinned key, or has it in a form that cannot be used; all such findings at once.
+        when no file has a pinned key, or has it in a form that cannot be used, and when a file has none of them: all
+        such findings at once.
         """
         keys: list[SigningKey] = []
-        findings: list[str] = []
-        for data, pins in files:
-            try:
-                found = read_key_file(data)
-            except (MalformedError, UnsupportedError) as error:
-                findings.append(f"{_listed(pins)}: the key file cannot be read: {error}")
-                continue
-            signing = [key for certificate in found.certificates for key in certificate.signing]
-            has = [f"it has {certificate.fingerprint}" for certificate in found.certificates]
-            has += [f"it has what cannot be used: {reason}" for reason in found.unread]
-            for pin in pins:
-                pinned = [key for key in signing if key.primary == pin]
-                if not pinned:
-                    findings.append(f"{pin}: the key file has no such key that may sign; {'; '.join(has) or 'no key'}")
-                keys += pinned
-        if findings:
+        has: list[str] = []
+        strange: list[str] = []
+        for data in files:
+            signing, holds = _read(data)
+            pinned = [key for key in signing if key.primary in pins]
+            has.append(holds)
+            keys += pinned
+            if not pinned:
+                strange.append(f"a key file has none of the pinned keys that may sign; {holds}")
+        found = {key.primary for key in keys}
+        missing = [f"{pin}: there is no such key that may sign; {'; '.join(has)}" for pin in pins if pin not in found]
+        # What lacks a key is told by the key.
+        if findings := missing or strange:
             raise TrustError(
                 "a key is not the one that was pinned",
                 details=findings,
                 hint="Compare the fingerprint with what the project itself publishes, by another way than this mirror.",
             )
-        return cls(keys)
+        return cls(keys, sha1=sha1)
 
     def verify(self, data: bytes, signature: bytes) -> str:
         """Check a detached signature of `data`, armored or binary; the signer's primary fingerprint.
@@ -118,7 +118,7 @@ class Keyring:
     def _signer(self, signature: Signature, content: Callable[[], Iterable[bytes]]) -> SigningKey:
         if signature.kind != _BINARY:
             raise TrustError(f"a signature of type {signature.kind:#04x}, which does not sign a file as it is")
-        if signature.hash_name == "sha1":
+        if signature.hash_name == "sha1" and not self._sha1:
             raise TrustError(f"a signature by {signature.issuer} over SHA-1, which proves nothing any more")
         if signature.expires:
             raise TrustError(f"a signature by {signature.issuer} that is meant to expire")
@@ -132,6 +132,12 @@ class Keyring:
                     raise TrustError(objection)
                 return key
         raise TrustError(f"the signature by {signature.issuer} is not of these bytes")
+
+
+def pinned_in(data: bytes, pins: Iterable[str]) -> tuple[str, ...]:
+    """Those of the fingerprints `pins` whose keys the key file `data` has, in a form that can be used."""
+    found = {key.primary for key in _read(data)[0]}
+    return tuple(pin for pin in pins if pin in found)
 
 
 def verify_package(path: Path, keyring: Keyring, *, nevra: str | None = None) -> str:
@@ -242,5 +248,13 @@ def _from(file: BinaryIO, offset: int) -> Iterator[bytes]:
         yield chunk
 
 
-def _listed(pins: Sequence[str]) -> str:
-    return ", ".join(pins)
+def _read(data: bytes) -> tuple[list[SigningKey], str]:
+    """The keys of a key file that may sign, and what it has in words."""
+    try:
+        found = read_key_file(data)
+    except (MalformedError, UnsupportedError) as error:
+        return [], f"the key file cannot be read: {error}"
+    holds = [f"the key file has {certificate.fingerprint}" for certificate in found.certificates]
+    holds += [f"the key file has what cannot be used: {reason}" for reason in found.unread]
+    signing = [key for certificate in found.certificates for key in certificate.signing]
+    return signing, "; ".join(holds) or "the key file has no key"

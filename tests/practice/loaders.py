@@ -1,4 +1,4 @@
-"""The boot loaders of the practice mirror: isolinux as the host has it, and a GRUB for UEFI made like CentOS's."""
+"""The boot loaders of the practice mirror: isolinux as the host has it, and GRUB made like CentOS's."""
 
 import shutil
 from pathlib import Path
@@ -9,6 +9,9 @@ _ISOLINUX = Path("/usr/lib/ISOLINUX/isolinux.bin")
 _MBR = Path("/usr/lib/ISOLINUX/isohdpfx.bin")
 _SYSLINUX = Path("/usr/lib/syslinux/modules/bios")
 _FONT = Path("/usr/share/grub/unicode.pf2")
+# Where the practice system, and CentOS, have GRUB's parts for BIOS.
+_GRUB_PC = "usr/lib/grub/i386-pc"
+GRUB_MBR_FILE = f"/{_GRUB_PC}/boot_hybrid.img"
 
 _GRUB_MODULES = (
     *("fat", "iso9660", "part_gpt", "part_msdos"),
@@ -38,6 +41,38 @@ def add_grub(os_tree: Path) -> None:
     (folder / "fonts").mkdir(parents=True)
     run(["grub-mkimage", "-O", "x86_64-efi", "-p", "/EFI/BOOT", "-o", folder / "BOOTX64.EFI", *_GRUB_MODULES])
     shutil.copyfile(_FONT, folder / "fonts" / _FONT.name)
+
+
+def make_boot_iso(tree: Path, iso: Path, scratch: Path, epoch: int) -> None:
+    """Write an ISO with GRUB for BIOS, out of the system in `tree`; `scratch` is an empty folder to work in.
+
+    It is made as lorax 40 makes images/boot.iso of CentOS Stream 10 (share/templates.d/99-generic/x86.tmpl of its
+    branch rhel10), but holds only what starts a BIOS: neither kernel nor installer, and an empty EFI system partition.
+    """
+    content, esp = scratch / "content", scratch / "efiboot.img"
+    shutil.copytree(tree / _GRUB_PC, content / "boot/grub2/i386-pc", ignore=shutil.ignore_patterns("*.img"))
+    (content / "images").mkdir()
+    image = content / "images/eltorito.img"
+    run(
+        [
+            *("grub-mkimage", "-O", "i386-pc-eltorito", "-d", tree / _GRUB_PC, "-o", image, "-p", "/boot/grub2"),
+            *("iso9660", "biosdisk"),
+        ]
+    )
+    (content / "boot/grub2/grub.cfg").write_text("# The menu of a medium goes here.\n", encoding="ascii")
+    run(["mkfs.msdos", "-C", "-n", "ANACONDA", "-i", "0", esp, "1440"])
+    run(
+        [
+            *("xorriso", "-as", "mkisofs", "-quiet", "-o", iso, "-R", "-J", "-V", "Practice-10-x86_64"),
+            *("--grub2-mbr", f"{tree}{GRUB_MBR_FILE}", "-partition_offset", "16", "-appended_part_as_gpt"),
+            *("-append_partition", "2", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B", esp),
+            *("-iso_mbr_part_type", "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7", "-c", "boot.cat", "--boot-catalog-hide"),
+            *("-b", "images/eltorito.img", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table"),
+            *("--grub2-boot-info", "-eltorito-alt-boot", "-e", "--interval:appended_partition_2:all::"),
+            *("-no-emul-boot", content),
+        ],
+        env={"SOURCE_DATE_EPOCH": str(epoch)},
+    )
 
 
 def mbr_code() -> bytes:

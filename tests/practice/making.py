@@ -1,4 +1,4 @@
-"""Making the practice mirror: the parts in their order, from an empty folder to two signed repositories."""
+"""Making the practice mirror: the parts in their order, from an empty folder to three signed repositories."""
 
 import hashlib
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from productmd.treeinfo import TreeInfo, Variant
 
-from tests.practice import host, installer, loaders, own, packages
+from tests.practice import cloud, host, installer, loaders, own, packages
 from tests.practice.rpms import Rpm, build_rpms
 from tests.practice.signing import Signer, new_signer
 
@@ -17,6 +17,7 @@ KEY_NAME = Path(own.KEY_FILE).name
 _COMPS = Path(__file__).with_name("comps.xml")
 _IMAGES = {"kernel": "images/pxeboot/vmlinuz", "initrd": "images/pxeboot/initrd.img"}
 _STAGE2 = "images/install.img"
+_BOOT_ISO = "images/boot.iso"
 
 # Told the name of each part as it begins.
 Listener = Callable[[str], None]
@@ -35,19 +36,21 @@ def make_mirror(mirror: Path, listener: Listener = unheard) -> None:
 
 def _make(mirror: Path, work: Path, signer: Signer, listener: Listener) -> None:
     listener("system out of Debian packages")
-    tree, os_tree, extras = work / "system", mirror / "os", mirror / "extras"
+    tree, os_tree = work / "system", mirror / "os"
+    extras, eucalyptus = mirror / "extras", mirror / "eucalyptus"
     host.make_tree(tree)
     # One date for everything that is made: it changes when the kernel does.
     epoch = int(_kernel(tree).stat().st_mtime)
     listener("packages")
     own_tree = _folder(work / "own")
     own.write_files(own_tree, signer.public_key)
-    _rpms(packages.split(tree), tree, os_tree, work, epoch)
+    _rpms([*packages.split(tree), own.GRUB], tree, os_tree, work, epoch)
     _rpms(own.BASE, own_tree, os_tree, work, epoch)
     _rpms(own.EXTRAS, own_tree, extras, work, epoch)
     _rpms(own.OLD_EXTRAS, own_tree, extras, work, epoch)
+    _rpms(cloud.EUCALYPTUS, own_tree, eucalyptus, work, epoch)
     listener("signatures")
-    signer.sign_rpms([*sorted(os_tree.rglob("*.rpm")), *sorted(extras.rglob("*.rpm"))])
+    signer.sign_rpms(rpm for folder in (os_tree, extras, eucalyptus) for rpm in sorted(folder.rglob("*.rpm")))
     listener("installer and boot loaders")
     (os_tree / "images/pxeboot").mkdir(parents=True)
     shutil.copyfile(_kernel(tree), os_tree / _IMAGES["kernel"])
@@ -55,11 +58,13 @@ def _make(mirror: Path, work: Path, signer: Signer, listener: Listener) -> None:
     installer.make_stage2(os_tree / _STAGE2, _folder(work / "stage2"), epoch)
     loaders.add_isolinux(os_tree)
     loaders.add_grub(os_tree)
+    loaders.make_boot_iso(tree, os_tree / _BOOT_ISO, _folder(work / "boot-iso"), epoch)
     listener("repositories")
     (os_tree / KEY_NAME).write_text(signer.public_key, encoding="ascii")
     (mirror / "fingerprint").write_text(f"{signer.fingerprint}\n", encoding="ascii")
     _createrepo(os_tree, epoch, ("--groupfile", _COMPS))
     _createrepo(extras, epoch)
+    _createrepo(eucalyptus, epoch)
     signer.sign_detached(os_tree / "repodata/repomd.xml")
     (os_tree / ".discinfo").write_text(f"{epoch}.000000\nPractice Linux 9\nx86_64\nALL\n", encoding="ascii")
     _treeinfo(os_tree, epoch)
@@ -90,9 +95,9 @@ def _treeinfo(os_tree: Path, epoch: int) -> None:
     variant.type = "variant"
     variant.paths.packages, variant.paths.repository = "Packages", "."
     treeinfo.variants.add(variant)
-    treeinfo.images.images = {"x86_64": dict(_IMAGES), "xen": dict(_IMAGES)}
+    treeinfo.images.images = {"x86_64": {**_IMAGES, "boot.iso": _BOOT_ISO}, "xen": dict(_IMAGES)}
     treeinfo.stage2.mainimage = _STAGE2
-    for path in (*_IMAGES.values(), _STAGE2, "repodata/repomd.xml"):
+    for path in (*_IMAGES.values(), _STAGE2, _BOOT_ISO, "repodata/repomd.xml"):
         treeinfo.checksums.checksums[path] = ("sha256", hashlib.sha256((os_tree / path).read_bytes()).hexdigest())
     treeinfo.dump(str(os_tree / ".treeinfo"))
 

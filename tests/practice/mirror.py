@@ -16,12 +16,14 @@ from tests.practice.making import Listener, make_mirror, unheard
 
 _HERE = Path(__file__).parent
 _DEMO = _HERE / "demo"
+# Files of the demo that name the mirror's address and key.
+_ADDRESSED = frozenset({"practice.toml", "product.toml"})
 # What changes no byte of a mirror.
 _NOT_IN_RECIPE = frozenset({"README.md", "__main__.py", "mirror.py", "server.py"})
 
 
 def ensure_mirror(cache: Path | None = None, listener: Listener = unheard) -> Path:
-    """The folder of the mirror (`os/` and `extras/` in it), made first when it is missing (about two minutes).
+    """The folder of the mirror (`os/`, `extras/`, `eucalyptus/`), made first when it is missing (about two minutes).
 
     It is named after everything that it is made from: this recipe, and the versions of the Debian packages. Processes
     that want it at once get one, made once. Raises HostError when this host cannot make it.
@@ -51,18 +53,19 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
 
 
 def write_demo(folder: Path, base_url: str, mirror: Path | None = None) -> Path:
-    """Write the demo's definition, release file and role into `folder`; gives the path of the definition.
+    """Write the demo's definition, release file, product and role into `folder`; gives the path of the definition.
 
     `base_url` is where the mirror's folder is served, without a slash at the end.
     """
     made = mirror or ensure_mirror()
     facts = {"base_url": base_url, "fingerprint": (made / "fingerprint").read_text(encoding="ascii").strip()}
-    folder.mkdir(parents=True, exist_ok=True)
-    for source in sorted(_DEMO.iterdir()):
+    for source in sorted(path for path in _DEMO.rglob("*") if path.is_file()):
         text = source.read_text(encoding="utf-8")
-        if source.name == "practice.toml":
+        if source.name in _ADDRESSED:
             text = string.Template(text).substitute(facts)
-        (folder / source.name).write_text(text, encoding="utf-8")
+        target = folder / source.relative_to(_DEMO)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
     return folder / "media.toml"
 
 

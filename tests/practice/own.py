@@ -6,7 +6,7 @@ They are here for their relations to each other as much as for what they hold.
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.practice.loaders import mbr_code
+from tests.practice.loaders import GRUB_MBR_FILE, mbr_code
 from tests.practice.rpms import Rpm
 
 KEY_FILE = "/etc/pki/rpm-gpg/RPM-GPG-KEY-practice"
@@ -25,6 +25,15 @@ BASE = (
         files=(_RELEASE_FILE, KEY_FILE),
     ),
     Rpm(name="syslinux", version="6.04", summary="Boot code of isolinux and its kin", files=(_MBR_FILE,)),
+)
+
+# Made out of the practice system: its `grub2-pc` has the same file.
+GRUB = Rpm(
+    name="grub2-pc-modules",
+    version="2.06",
+    arch="noarch",
+    summary="What a GRUB for BIOS is made of",
+    files=(GRUB_MBR_FILE,),
 )
 
 EXTRAS = (
