@@ -32,6 +32,7 @@ PICTURES = {
     "splash.png": Picture(640, 480),
     "background.png": Picture(1024, 768, scale=1.6),
     "select_c.png": Picture(8, 8, plain=ACCENT),
+    "heading.png": Picture(8, 16, plain=ACCENT),
 }
 
 

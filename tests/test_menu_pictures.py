@@ -42,4 +42,4 @@ def test_isolinux_has_a_picture_of_its_own_size() -> None:
 
 
 def test_all_pictures_are_drawn() -> None:
-    assert set(draw_splash.PICTURES) == {ISOLINUX_SPLASH.rpartition("/")[2], *THEME_PICTURES}
+    assert set(draw_splash.PICTURES) == {ISOLINUX_SPLASH.rpartition("/")[2], *THEME_PICTURES.values()}

@@ -17,7 +17,9 @@ from isobuilder.schema import did_you_mean
 
 SIZE_LIMIT = 1 << 20
 
-_GRUB_ENTRY = re.compile(r"^(\t?)(menuentry|submenu) '((?:[^']|'\\'')*)' --id ([a-z][a-z0-9.-]*)(?: --hotkey=\w)? \{$")
+_GRUB_ENTRY = re.compile(
+    r"^(\t?)(menuentry|submenu) '((?:[^']|'\\'')*)' --id ([a-z][a-z0-9.-]*)(?: --hotkey=\w| --class heading)? \{$"
+)
 _GRUB_LINUX = re.compile(r"^\s+linux(?:efi)? \S+ (.+)$")
 # A file; where there is none, blocks of a disk are given.
 _GRUB_CHAIN = re.compile(r"^\s+(?:if )?chainloader (?!\+1\b)(.*?)(?:; then)?$")

@@ -44,11 +44,9 @@ The installer asks which disk to use, and writes to none before."""
 _OWN_STORAGE_HELP = """\
 Installs from this medium; no network is needed. The kickstart of this
 role chooses the disks, and MAY ERASE THEM WITHOUT ASKING."""
-_SERIAL_HELP = """\
-The same entries, with kernel, installer and rescue on {port}. Nothing is
-drawn on the screen then."""
 _BACK_HELP = """\
-To the entries that use the screen."""
+Goes back to the entries that use the screen. With those below, kernel,
+installer and rescue talk on {port}, and nothing is drawn on the screen."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,6 @@ class Submenu:
 
     id: str
     title: str
-    help: str
     hotkey: str | None
     back: Entry
     sections: tuple[Section, ...]
@@ -199,7 +196,7 @@ def _asking_or_not(role: Kickstart, *, reinstall: bool) -> tuple[str, str]:
 def _serial_menu(roles: Sequence[Kickstart], definition: Definition, lines: KernelLines) -> Submenu:
     console = definition.install.console or ""
     port = console.partition(",")[0]
-    back = Entry("menu.back", "Back to the screen", _BACK_HELP, "", None)
+    back = Entry("menu.back", "Back to the screen", _BACK_HELP.format(port=port), "", None)
     sections = [
         replace(
             section,
@@ -213,7 +210,6 @@ def _serial_menu(roles: Sequence[Kickstart], definition: Definition, lines: Kern
     return Submenu(
         id="menu.serial",
         title=f"Use the serial console ({port})",
-        help=_SERIAL_HELP.format(port=port),
         hotkey=None,
         back=replace(back, hotkey=next(keys)),
         sections=tuple(_with_hotkeys(sections, keys)),

@@ -27,8 +27,12 @@ ISOLINUX_LONGEST_WAIT = 3599
 ISOLINUX_ROWS = 14
 # A line of GRUB's menu on a terminal of 80 columns.
 GRUB_COLUMNS = 70
-# Pictures of GRUB's theme, which its theme.txt names; they lie beside it.
-THEME_PICTURES = ("background.png", "select_c.png")
+# Pictures of GRUB's theme, where its theme.txt looks for them: an icon by the class of an entry.
+THEME_PICTURES = {
+    "background.png": "background.png",
+    "select_c.png": "select_c.png",
+    "icons/heading.png": "heading.png",
+}
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ def _grub(place: _GrubPlace, menu: Menu, blueprint: Blueprint) -> dict[str, byte
         volume_id=blueprint.volume_id,
     )
     theme = _render("theme.txt.j2", menu=menu)
-    pictures = {f"{place.theme}/{name}": _picture(name) for name in THEME_PICTURES}
+    pictures = {f"{place.theme}/{path}": _picture(name) for path, name in THEME_PICTURES.items()}
     return {place.menu: text.encode(), f"{place.theme}/theme.txt": theme.encode(), **pictures}
 
 
