@@ -10,18 +10,10 @@ from pathlib import Path
 from typing import Self
 
 from isobuilder.boot import guestcode
+from isobuilder.boot.drives import Disk, FatDisk, RawDisk
+from isobuilder.boot.firmware import Firmware
 from isobuilder.boot.menu import BootMenu, MenuLine, read_menu
-from isobuilder.boot.vm import (
-    Accelerator,
-    Disk,
-    FatDisk,
-    Firmware,
-    Machine,
-    Medium,
-    RawDisk,
-    VirtualMachine,
-    accelerator,
-)
+from isobuilder.boot.vm import Accelerator, Machine, Medium, VirtualMachine, accelerator
 from isobuilder.errors import BootError, HostError, UsageError
 from isobuilder.progress import Progress
 
@@ -241,6 +233,11 @@ def _goal(line: MenuLine, marker: str | None) -> re.Pattern[str]:
 
 
 def _speaking_disk(line: MenuLine, firmware: Firmware) -> Disk:
+    if firmware == "uefi-secure":
+        raise UsageError(
+            f"--secure-boot: the entry {line.id} cannot be checked with it",
+            hint="What the scratch disk starts is signed by nobody. Check this entry without Secure Boot.",
+        )
     if firmware == "bios":
         return RawDisk(guestcode.speaking_disk(LOCAL_STARTED))
     return FatDisk({path: guestcode.speaking_efi_program(LOCAL_STARTED) for path in line.loaders})
