@@ -319,7 +319,7 @@ def test_an_entry_says_what_it_does_to_disks() -> None:
     assert "MAY ERASE THEM WITHOUT ASKING" in two.help
     assert two.effect == "MAY ERASE disks unasked"
     assert DISK in three.help
-    assert "is empty; else it stops and writes nothing" in " ".join(three.help.split())
+    assert "is empty; else stops and writes nothing" in " ".join(three.help.split())
     assert (three.effect, "ERASE" in three.help) == ("takes an empty disk", False)
     assert "then ERASED" in " ".join(four.help.split())
     assert four.effect == "MAY ERASE a disk unasked"

@@ -35,9 +35,7 @@ starts with no role: it asks everything, and writes to no disk before."""
 _RESCUE_HELP = """\
 Starts a small system from this medium, to repair one that is installed.
 It writes to no disk by itself."""
-_LOCAL_HELP = """\
-Leaves this medium and starts what is installed; nothing is written.
-On an old BIOS, pull out a USB stick instead and start again."""
+_LOCAL_HELP = "Leaves this medium and starts what is installed; nothing is written."
 _ASKING_HELP = """\
 Installs from this medium; no network is needed.
 The installer asks which disk to use, and writes to none before."""
