@@ -36,7 +36,8 @@ FATAL = (
     r"Could not find (?:kernel|ramdisk) image|Loading [^ ]{1,200}\.\.\. failed: ",  # isolinux 4; isolinux 6
     # GRUB. But not of a folder or a device with a file that is looked for: the script inside Debian's GRUB says so of
     # /boot/ and /.disk/mini-info, which its own media have, and goes on.
-    r"error: (?:file `[^']{0,200}[^/']' not found|no such (?:device: [^/]|partition)|you need to load the kernel first)",
+    r"error: (?:file `[^']{0,200}[^/']' not found|no such (?:device: [^/]|partition))",
+    r"error: you need to load the kernel first",
     # Secure Boot refuses: OVMF the first loader, shim the second, GRUB the kernel.
     r"BdsDxe: failed to load [^\n]{1,300}: Access Denied|Security Violation|bad shim signature",
     r"No disk of this machine has a loader that this menu knows",  # our GRUB menu, its local entry
