@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from isobuilder.boot import guestcode
+from isobuilder.boot.drives import FatDisk, RawDisk
+from isobuilder.boot.firmware import Firmware
 from isobuilder.boot.serialconsole import LOG_LIMIT, WINDOW, SerialConsole
-from isobuilder.boot.vm import Accelerator, FatDisk, Machine, RawDisk, VirtualMachine, accelerator, runs_a_guest
+from isobuilder.boot.vm import Accelerator, Machine, VirtualMachine, accelerator, runs_a_guest
 from isobuilder.errors import BootError, HostError
 from isobuilder.progress import Silent
 
@@ -187,14 +189,25 @@ def test_a_log_that_cannot_be_written_is_told(stick: Path, tmp_path: Path) -> No
         pass
 
 
+@pytest.mark.parametrize(("firmware", "words"), [("uefi", "UEFI"), ("uefi-secure", "Secure Boot")])
+def test_missing_firmware_names_its_package(
+    firmware: Firmware, words: str, stick: Path, log: Path, tmp_path: Path
+) -> None:
+    code, variables = tmp_path / "CODE.fd", tmp_path / "VARS.fd"
+    code.touch()
+    machine = VirtualMachine(
+        Machine(firmware, "usb"), stick, accelerator="tcg", console_log=log, ovmf={firmware: [(code, variables)]}
+    )
+    with pytest.raises(HostError, match=words) as caught, machine:
+        pass
+    assert "ovmf" in caught.value.hint
+    assert str(variables) in caught.value.details[0]
+
+
 def test_missing_tools_name_their_package(
     stick: Path, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nowhere = (tmp_path / "CODE.fd", tmp_path / "VARS.fd")
-    machine = VirtualMachine(Machine("uefi", "usb"), stick, accelerator="tcg", console_log=log, ovmf=[nowhere])
-    with pytest.raises(HostError) as caught, machine:
-        pass
-    assert "ovmf" in caught.value.hint
+    machine = VirtualMachine(Machine("uefi", "usb"), stick, accelerator="tcg", console_log=log)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(HostError) as caught, machine:
         pass

@@ -10,18 +10,10 @@ from pathlib import Path
 from typing import Self
 
 from isobuilder.boot import guestcode
+from isobuilder.boot.drives import Disk, FatDisk, RawDisk
+from isobuilder.boot.firmware import Firmware
 from isobuilder.boot.menu import BootMenu, MenuLine, read_menu
-from isobuilder.boot.vm import (
-    Accelerator,
-    Disk,
-    FatDisk,
-    Firmware,
-    Machine,
-    Medium,
-    RawDisk,
-    VirtualMachine,
-    accelerator,
-)
+from isobuilder.boot.vm import Accelerator, Machine, Medium, VirtualMachine, accelerator
 from isobuilder.errors import BootError, HostError, UsageError
 from isobuilder.progress import Progress
 
@@ -42,7 +34,11 @@ FATAL = (
     r"Pane is dead",  # tmux, when Anaconda's main program is gone
     r"The following (?:error|problem) occurred (?:while parsing the kickstart|on line)",  # Anaconda, pykickstart
     r"Could not find (?:kernel|ramdisk) image|Loading [^ ]{1,200}\.\.\. failed: ",  # isolinux 4; isolinux 6
-    r"error: (?:file `[^']{1,200}' not found|no such (?:device|partition)|you need to load the kernel first)",  # GRUB
+    # GRUB. But not of a folder or a device with a file that is looked for: the script inside Debian's GRUB says so of
+    # /boot/ and /.disk/mini-info, which its own media have, and goes on.
+    r"error: (?:file `[^']{0,200}[^/']' not found|no such (?:device: [^/]|partition)|you need to load the kernel first)",
+    # Secure Boot refuses: OVMF the first loader, shim the second, GRUB the kernel.
+    r"BdsDxe: failed to load [^\n]{1,300}: Access Denied|Security Violation|bad shim signature",
     r"No disk of this machine has a loader that this menu knows",  # our GRUB menu, its local entry
 )
 
@@ -241,6 +237,11 @@ def _goal(line: MenuLine, marker: str | None) -> re.Pattern[str]:
 
 
 def _speaking_disk(line: MenuLine, firmware: Firmware) -> Disk:
+    if firmware == "uefi-secure":
+        raise UsageError(
+            f"--secure-boot: the entry {line.id} cannot be checked with it",
+            hint="What the scratch disk starts is signed by nobody. Check this entry without Secure Boot.",
+        )
     if firmware == "bios":
         return RawDisk(guestcode.speaking_disk(LOCAL_STARTED))
     return FatDisk({path: guestcode.speaking_efi_program(LOCAL_STARTED) for path in line.loaders})

@@ -6,7 +6,6 @@ It boots and reports; what a boot should show is the business of `check`. x86_64
 import asyncio
 import contextlib
 import fcntl
-import json
 import os
 import re
 import select
@@ -15,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, Self
@@ -23,22 +22,16 @@ from typing import BinaryIO, Literal, Self
 from qemu.qmp import QMPClient, QMPError
 
 from isobuilder.boot import guestcode
+from isobuilder.boot.drives import Disk, disk_arguments, image_arguments
+from isobuilder.boot.firmware import OVMF, Firmware, Places, firmware_arguments
 from isobuilder.boot.serialconsole import Heard, SerialConsole
 from isobuilder.errors import BootError, HostError
 from isobuilder.progress import Progress
 
 Accelerator = Literal["kvm", "tcg"]
-Firmware = Literal["bios", "uefi"]
 Medium = Literal["cdrom", "usb"]
 
 QEMU = "qemu-system-x86_64"
-# UEFI for QEMU as distributions ship it, code and variables: Debian, Ubuntu; Fedora, CentOS; Arch.
-OVMF = (
-    (Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd")),
-    (Path("/usr/share/OVMF/OVMF_CODE.fd"), Path("/usr/share/OVMF/OVMF_VARS.fd")),
-    (Path("/usr/share/edk2/ovmf/OVMF_CODE.fd"), Path("/usr/share/edk2/ovmf/OVMF_VARS.fd")),
-    (Path("/usr/share/edk2/x64/OVMF_CODE.4m.fd"), Path("/usr/share/edk2/x64/OVMF_VARS.4m.fd")),
-)
 KVM_DEVICE = Path("/dev/kvm")
 PROBE_SECONDS = 10.0
 # The base name of the serial line's pipes, and their size: what an unprivileged process may have at most.
@@ -61,23 +54,6 @@ class Machine:
     serial_port: int = 0
 
 
-@dataclass(frozen=True)
-class RawDisk:
-    """A disk with these bytes at its start."""
-
-    data: bytes
-
-
-@dataclass(frozen=True)
-class FatDisk:
-    """A disk with one FAT partition that holds `files`: paths like EFI/centos/shimx64.efi, none that climbs."""
-
-    files: dict[str, bytes]
-
-
-Disk = RawDisk | FatDisk
-
-
 class VirtualMachine:
     """One machine that boots `iso`, and beside it a scratch `disk` when there is one.
 
@@ -94,7 +70,7 @@ class VirtualMachine:
         accelerator: Accelerator,
         console_log: Path,
         disk: Disk | None = None,
-        ovmf: Sequence[tuple[Path, Path]] = OVMF,
+        ovmf: Places = OVMF,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._machine = machine
@@ -166,8 +142,8 @@ class VirtualMachine:
         control, far_control = _socket_pair(ending)
         command = [
             *_command(self._machine, self._iso, self._accelerator),
-            *(_uefi_arguments(self._ovmf, scratch) if self._machine.firmware == "uefi" else ()),
-            *_disk_arguments(self._disk, scratch),
+            *firmware_arguments(self._machine.firmware, scratch, self._ovmf),
+            *disk_arguments(self._disk, scratch),
             *_lines_out(scratch / SERIAL_PIPE, far_control, self._machine.serial_port),
         ]
         self._process = _spawn(command, far_control, self._stderr)
@@ -254,7 +230,7 @@ def runs_a_guest(accelerator: Accelerator, seconds: float) -> bool:
         disk.write_bytes(guestcode.probe_disk())
         command = [QEMU, *_processor(accelerator), "-machine", "q35", "-m", "64", "-nodefaults", "-display", "none"]
         command += ["-device", f"isa-debug-exit,iobase={guestcode.DEBUG_EXIT_PORT},iosize=1"]
-        command += [*_blockdev("disk", disk, read_only=True), "-device", "virtio-blk-pci,drive=disk,bootindex=0"]
+        command += [*image_arguments("disk", disk, read_only=True), "-device", "virtio-blk-pci,drive=disk,bootindex=0"]
         try:
             finished = subprocess.run(
                 command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False
@@ -271,22 +247,9 @@ def _command(machine: Machine, iso: Path, accelerator: Accelerator) -> list[str]
         # One processor: with two, the translator of QEMU 7.2 was seen to crash while the guest mapped its devices.
         *("-machine", "q35", "-m", str(machine.memory_mib), "-smp", "1"),
         *("-nodefaults", "-no-user-config", "-display", "none", "-vga", "std", "-device", "virtio-rng-pci"),
-        *_blockdev("medium", iso, read_only=True),
+        *image_arguments("medium", iso, read_only=True),
         *_medium_devices(machine.medium),
     ]
-
-
-def _uefi_arguments(ovmf: Sequence[tuple[Path, Path]], scratch: Path) -> list[str]:
-    for code, variables in ovmf:
-        if code.exists() and variables.exists():
-            shutil.copyfile(variables, scratch / "variables")
-            nodes = [*_blockdev("code", code, read_only=True), *_blockdev("variables", scratch / "variables")]
-            return [*nodes, "-machine", "pflash0=code,pflash1=variables"]
-    raise HostError(
-        "there is no UEFI firmware for QEMU on this machine",
-        details=[f"{code}: not there" for code, _ in ovmf],
-        hint="On Debian and Ubuntu: apt install ovmf",
-    )
 
 
 def _processor(accelerator: Accelerator) -> list[str]:
@@ -297,36 +260,6 @@ def _medium_devices(medium: Medium) -> list[str]:
     if medium == "usb":
         return ["-device", "qemu-xhci", "-device", "usb-storage,drive=medium,bootindex=0"]
     return ["-device", "ide-cd,bus=ide.0,drive=medium,bootindex=0"]
-
-
-def _disk_arguments(disk: Disk | None, scratch: Path) -> list[str]:
-    if disk is None:
-        return []
-    device = ["-device", "virtio-blk-pci,drive=disk,bootindex=1"]
-    if isinstance(disk, RawDisk):
-        (scratch / "disk").write_bytes(disk.data)
-        return [*_blockdev("disk", scratch / "disk"), *device]
-    _fill((scratch / "disk").resolve(), disk.files)
-    node = {"driver": "vvfat", "node-name": "disk", "dir": str(scratch / "disk"), "fat-type": 16, "read-only": True}
-    return ["-blockdev", json.dumps(node), *device]
-
-
-def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write `files` below `folder`. ValueError for a path that leads out of it, HostError when it cannot be done."""
-    for name, data in files.items():
-        path = (folder / name).resolve()
-        if not path.is_relative_to(folder):
-            raise ValueError(f"{name!r} leads out of the disk")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-        except OSError as error:
-            raise HostError(f"the scratch disk cannot be made: {name[:200]}: {error.strerror}") from error
-
-
-def _blockdev(name: str, path: Path, *, read_only: bool = False) -> list[str]:
-    file = {"driver": "file", "filename": str(path.absolute()), "read-only": read_only}
-    return ["-blockdev", json.dumps({"driver": "raw", "node-name": name, "read-only": read_only, "file": file})]
 
 
 def _lines_out(pipe: Path, control: socket.socket, port: int) -> list[str]:
