@@ -17,6 +17,8 @@ import typer
 from isobuilder import __version__
 from isobuilder.errors import BootError, HostError, IsobuilderError, UsageError
 
+OURS_IS_USED = "there is no {path}; this is the definition that ships with isobuilder"
+
 EXIT_BUG = 1
 EXIT_INTERRUPTED = 130
 
@@ -205,9 +207,7 @@ class _Session:
         self.console = Console(quiet=quiet)
         self.plan = make_plan(definition)
         if not self.plan.definition.path.exists():
-            self.console.note(
-                f"there is no {self.plan.definition.path}; this is the definition that ships with isobuilder"
-            )
+            self.console.note(OURS_IS_USED.format(path=self.plan.definition.path))
         if warning := end_of_life_warning(self.plan.release, dt.datetime.now(tz=dt.UTC).date()):
             self.console.warning(warning)
         self.cache = Cache(cache_dir or default_cache_root(os.environ))
