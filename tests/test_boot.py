@@ -36,7 +36,7 @@ def check(
         timeout=SECONDS,
         output=output,
         progress=Silent(),
-        choose_accelerator=lambda _progress: "tcg",
+        choose_accelerator=lambda _hardware, _progress: "tcg",
     )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from isobuilder.boot.vm import Firmware, Machine, Medium, VirtualMachine
+from isobuilder.boot.hardware import Firmware, Medium
+from isobuilder.boot.vm import Machine, VirtualMachine
 from isobuilder.errors import MediumError
 from isobuilder.iso.reader import read_file
 from isobuilder.iso.writer import Written

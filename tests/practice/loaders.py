@@ -8,6 +8,7 @@ from tests.practice.host import run
 _ISOLINUX = Path("/usr/lib/ISOLINUX/isolinux.bin")
 _MBR = Path("/usr/lib/ISOLINUX/isohdpfx.bin")
 _SYSLINUX = Path("/usr/lib/syslinux/modules/bios")
+_GRUB = Path("/usr/lib/grub")
 _FONT = Path("/usr/share/grub/unicode.pf2")
 # Where the practice system, and CentOS, have GRUB's parts for BIOS.
 _GRUB_PC = "usr/lib/grub/i386-pc"
@@ -31,15 +32,16 @@ def add_isolinux(os_tree: Path) -> None:
         shutil.copyfile(_SYSLINUX / name, folder / name)
 
 
-def add_grub(os_tree: Path) -> None:
-    """Put GRUB for UEFI into a mirror's tree.
+def add_grub(os_tree: Path, image: str = "BOOTX64.EFI", *, platform: str = "x86_64-efi", grub: Path = _GRUB) -> None:
+    """Put GRUB for UEFI into a mirror's tree as `image`; `grub` is the folder of the modules for each platform.
 
     Like CentOS's gcdx64.efi it has all it needs built in, and reads /EFI/BOOT/grub.cfg on the device that it was
     started from.
     """
     folder = os_tree / "EFI/BOOT"
     (folder / "fonts").mkdir(parents=True)
-    run(["grub-mkimage", "-O", "x86_64-efi", "-p", "/EFI/BOOT", "-o", folder / "BOOTX64.EFI", *_GRUB_MODULES])
+    options = ("-O", platform, "-d", grub / platform, "-p", "/EFI/BOOT", "-o", folder / image)
+    run(["grub-mkimage", *options, *_GRUB_MODULES])
     shutil.copyfile(_FONT, folder / "fonts" / _FONT.name)
 
 
