@@ -6,7 +6,7 @@ import string
 import sys
 from pathlib import Path
 
-from productmd.treeinfo import TreeInfo
+from productmd.treeinfo import TreeInfo, Variant
 
 from tests.practice import installer, loaders
 from tests.practice.host import run
@@ -69,18 +69,19 @@ rack-tools
 
 def make_mirror(system: Path, mirror: Path, scratch: Path) -> None:
     """Make the mirror in the empty folder `mirror`, out of `system`; `scratch` is an empty folder to work in."""
-    os_tree, empty = mirror / "os", scratch / "empty"
-    for folder in (os_tree / "images/pxeboot", os_tree / "Packages", empty, scratch / "initrd", scratch / "stage2"):
+    os_tree = mirror / "os"
+    work = {name: scratch / name for name in ("empty", "initrd", "rpms", "stage2")}
+    for folder in (os_tree / "images/pxeboot", os_tree / "Packages", *work.values()):
         folder.mkdir(parents=True)
     kernel = system / "boot" / f"vmlinuz-{installer.kernel_version(system)}"
     epoch = int(kernel.stat().st_mtime)
     busybox = system / "bin/busybox"
     shutil.copyfile(kernel, os_tree / _KERNEL)
-    installer.make_initrd(system, os_tree / _INITRD, scratch / "initrd", busybox)
-    installer.make_stage2(os_tree / _STAGE2, scratch / "stage2", epoch, busybox=busybox, checker=None)
+    installer.make_initrd(system, os_tree / _INITRD, work["initrd"], busybox)
+    installer.make_stage2(os_tree / _STAGE2, work["stage2"], epoch, busybox=busybox, checker=None)
     loaders.add_grub(os_tree, "grubaa64.efi", platform="arm64-efi", grub=system / "usr/lib/grub")
     shutil.copyfile(system / "usr/lib/shim/shimaa64.efi.signed", os_tree / "EFI/BOOT/BOOTAA64.EFI")
-    build_rpms(PACKAGES, empty, os_tree / "Packages", scratch / "rpms", epoch, arch="aarch64")
+    build_rpms(PACKAGES, work["empty"], os_tree / "Packages", work["rpms"], epoch, arch="aarch64")
     (scratch / "comps.xml").write_text(_COMPS, encoding="utf-8")
     with new_signer() as signer:
         signer.sign_rpms(sorted((os_tree / "Packages").iterdir()))
@@ -109,6 +110,11 @@ def _write_treeinfo(os_tree: Path, epoch: int) -> None:
     treeinfo.release.name, treeinfo.release.short, treeinfo.release.version = "Practice Linux", "Practice", "9"
     treeinfo.tree.arch, treeinfo.tree.build_timestamp = "aarch64", epoch
     treeinfo.tree.platforms.add("aarch64")
+    variant = Variant(treeinfo)
+    variant.id = variant.uid = variant.name = "BaseOS"
+    variant.type = "variant"
+    variant.paths.packages, variant.paths.repository = "Packages", "."
+    treeinfo.variants.add(variant)
     treeinfo.images.images = {"aarch64": {"kernel": _KERNEL, "initrd": _INITRD}}
     treeinfo.stage2.mainimage = _STAGE2
     for path in (_KERNEL, _INITRD, _STAGE2, "repodata/repomd.xml"):
