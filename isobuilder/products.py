@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr
 
-from isobuilder.definition import Definition, Group, Identifier, Repository, RoleName, Title, unlike_ids
+from isobuilder.definition import Arch, Definition, Group, Identifier, Repository, RoleName, Title, unlike_ids
 from isobuilder.errors import DefinitionError
 from isobuilder.releases import Release
 from isobuilder.resources import data_folder
@@ -34,12 +34,13 @@ class ProductRole(Table):
 
 
 class Edition(Table):
-    """The product on one release: which version of it, and what its templates need to know.
+    """The product on one release: which version of it, for which architectures, and what its templates need to know.
 
     `facts` are free: words, lists of words, numbers and switches that the product's own templates read.
     """
 
     version: Annotated[str, Matching(r"[0-9][A-Za-z0-9.]*", "a version such as 4.2")]
+    arch: Annotated[Many[Arch], Field(min_length=1)] = ("x86_64",)
     selinux: Literal["enforcing", "permissive", "disabled"] = "enforcing"
     facts: dict[str, Word | bool | int | Many[Word]] = Field(default_factory=dict)
     repository: Annotated[Many[Repository], AfterValidator(unlike_ids)] = ()
@@ -81,6 +82,8 @@ def load_product(definition: Definition, release: Release) -> Product | None:
             f"product: {product.title} has nothing for {release.title}; the releases that it serves: {served}",
             hint="Without product, a medium has the role minimal and roles of your own on every release.",
         )
+    if definition.arch not in (known := product.release[release.id].arch):
+        raise DefinitionError(f"arch: {product.title} for {release.title} is there for {', '.join(known)} only")
     return product
 
 

@@ -29,7 +29,7 @@ enabled=0
 enabled_metadata=1"""
 
 SIGNED = {
-    "id": "os",
+    "id": "base",
     "name": "CentOS 7 - os",
     "baseurl": "http://vault.example.org/7.9.2009/os/$basearch/",
     "mirrorlist": None,
@@ -104,14 +104,14 @@ def test_dead_repositories_are_switched_off_and_ours_written(
     assert (yum_folder / "notes.txt").read_text() == "[base]\nenabled=1\n"
 
     ours = repository_file(yum_folder / "isobuilder.repo")
-    assert dict(ours["os"]) == {
+    assert dict(ours["isobuilder-base"]) == {
         "name": "CentOS 7 - os",
         "baseurl": "http://vault.example.org/7.9.2009/os/$basearch/",
         "enabled": "1",
         "gpgcheck": "1",
         "gpgkey": "file:///etc/pki/rpm-gpg/RPM-GPG-KEY-CentOS-7 file:///etc/pki/rpm-gpg/RPM-GPG-KEY-site",
     }
-    assert dict(ours["site"]) == {
+    assert dict(ours["isobuilder-site"]) == {
         "name": UNSIGNED["name"],
         "metalink": UNSIGNED["metalink"],
         "enabled": "1",
@@ -135,7 +135,7 @@ def test_a_second_run_changes_no_repository_file(yum_folder: Path, shell: tuple[
 def test_stock_repositories_that_work_are_left_alone(yum_folder: Path, shell: tuple[str, ...], tmp_path: Path) -> None:
     run("installed-repositories", shell, tmp_path, stock_repositories=True, repositories=[UNSIGNED])
     assert (yum_folder / "CentOS-Base.repo").read_text() == STOCK
-    assert repository_file(yum_folder / "isobuilder.repo").sections() == ["site"]
+    assert repository_file(yum_folder / "isobuilder.repo").sections() == ["isobuilder-site"]
 
 
 def test_a_system_without_repository_files_gets_ours(shell: tuple[str, ...], tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_dnf_reads_what_is_written(yum_folder: Path, tmp_path: Path) -> None:
         check=True,
         timeout=60,
     )
-    assert [line.split()[0] for line in enabled.stdout.splitlines()[1:]] == ["os", "site"]
+    assert [line.split()[0] for line in enabled.stdout.splitlines()[1:]] == ["isobuilder-base", "isobuilder-site"]
 
 
 def test_keys_of_the_medium_and_nothing_else_reach_the_system(shell: tuple[str, ...], tmp_path: Path) -> None:

@@ -317,22 +317,22 @@ def test_an_entry_says_what_it_does_to_disks() -> None:
     assert "asks which disk" in one.help
     assert (one.effect, "ERASE" in one.help) == ("asks for the disk", False)
     assert "MAY ERASE THEM WITHOUT ASKING" in two.help
-    assert two.effect == "MAY ERASE disks, asks nothing"
+    assert two.effect == "MAY ERASE disks unasked"
     assert DISK in three.help
-    assert "is empty; else it stops and writes nothing" in " ".join(three.help.split())
+    assert "is empty; else stops and writes nothing" in " ".join(three.help.split())
     assert (three.effect, "ERASE" in three.help) == ("takes an empty disk", False)
     assert "then ERASED" in " ".join(four.help.split())
-    assert four.effect == "MAY ERASE a disk, asks nothing"
+    assert four.effect == "MAY ERASE a disk unasked"
     for text in (
         menus(asking, storage, matching)[1],
         menu_texts(storage, kind="isolinux-legacy")["EFI/BOOT/BOOTX64.conf"],
     ):
-        assert "Storage (MAY ERASE disks, asks nothing)" in text
+        assert "Storage (MAY ERASE disks unasked)" in text
 
 
 def test_a_warning_is_seen_however_long_the_title_is() -> None:
     line = parse_grub(menus(role("one", "x" * 100, chooses_disks=True))[1]).lines[0]
-    assert line.title.endswith("x... (MAY ERASE disks, asks nothing)")
+    assert line.title.endswith("x... (MAY ERASE disks unasked)")
     assert len(line.title) <= GRUB_COLUMNS
 
 

@@ -133,6 +133,12 @@ def test_a_release_that_a_product_does_not_serve_is_told_with_those_that_it_does
         blueprint(tmp_path, "./rack")
 
 
+@pytest.mark.usefixtures("rack")
+def test_an_architecture_that_a_product_lacks_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DefinitionError, match="arch: Rack for CentOS Stream 9 is there for x86_64 only"):
+        blueprint(tmp_path, "./rack", extra='arch = "aarch64"\n')
+
+
 def test_unknown_products_and_products_in_a_circle_are_refused(rack: Path, tmp_path: Path) -> None:
     with pytest.raises(DefinitionError, match=r"'rack' is not a product") as caught:
         blueprint(tmp_path, "rack")

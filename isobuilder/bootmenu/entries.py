@@ -35,9 +35,7 @@ starts with no role: it asks everything, and writes to no disk before."""
 _RESCUE_HELP = """\
 Starts a small system from this medium, to repair one that is installed.
 It writes to no disk by itself."""
-_LOCAL_HELP = """\
-Leaves this medium and starts what is installed; nothing is written.
-On an old BIOS, pull out a USB stick instead and start again."""
+_LOCAL_HELP = "Leaves this medium and starts what is installed; nothing is written."
 _ASKING_HELP = """\
 Installs from this medium; no network is needed.
 The installer asks which disk to use, and writes to none before."""
@@ -183,13 +181,13 @@ def _asking_or_not(role: Kickstart, *, reinstall: bool) -> tuple[str, str]:
     if role.disk:
         used = "empty, or installed by this medium before and then ERASED" if reinstall else "empty"
         sentence = (
-            f"Asks nothing: installs on the one disk that matches and is {used}; else it stops and writes nothing. "
+            f"Does not ask for the disk: takes the one that matches and is {used}; else stops and writes nothing. "
             f"The disk: {role.disk}."
         )
         help_lines = textwrap.wrap(sentence, HELP_COLUMNS, max_lines=HELP_LINES, placeholder=" ...")
-        return "\n".join(help_lines), "MAY ERASE a disk, asks nothing" if reinstall else "takes an empty disk"
+        return "\n".join(help_lines), "MAY ERASE a disk unasked" if reinstall else "takes an empty disk"
     if role.chooses_disks:
-        return _OWN_STORAGE_HELP, "MAY ERASE disks, asks nothing"
+        return _OWN_STORAGE_HELP, "MAY ERASE disks unasked"
     return _ASKING_HELP, "asks for the disk"
 
 

@@ -77,6 +77,6 @@ def make_boot_iso(tree: Path, iso: Path, scratch: Path, epoch: int) -> None:
     )
 
 
-def mbr_code() -> bytes:
-    """The code for a master boot record that starts isolinux from a disk."""
-    return _MBR.read_bytes()
+def packaged_boot_code() -> dict[str, bytes]:
+    """What CentOS's trees do not publish and its package syslinux has: code for an MBR, and a module; by file name."""
+    return {path.name: path.read_bytes() for path in (_MBR, _SYSLINUX / "chain.c32")}

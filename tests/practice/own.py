@@ -6,11 +6,11 @@ They are here for their relations to each other as much as for what they hold.
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.practice.loaders import GRUB_MBR_FILE, mbr_code
+from tests.practice.loaders import GRUB_MBR_FILE, packaged_boot_code
 from tests.practice.rpms import Rpm
 
 KEY_FILE = "/etc/pki/rpm-gpg/RPM-GPG-KEY-practice"
-_MBR_FILE = "/usr/share/syslinux/isohdpfx.bin"
+_SYSLINUX = "/usr/share/syslinux"
 _RELEASE_FILE = "/etc/practice-release"
 _INFO = "/usr/bin/rack-info"
 _CONFIG = "/etc/rack.conf"
@@ -24,7 +24,12 @@ BASE = (
         provides=("system-release = 9", "system-release(releasever) = 9"),
         files=(_RELEASE_FILE, KEY_FILE),
     ),
-    Rpm(name="syslinux", version="6.04", summary="Boot code of isolinux and its kin", files=(_MBR_FILE,)),
+    Rpm(
+        name="syslinux",
+        version="6.04",
+        summary="Boot code of isolinux and its kin",
+        files=(f"{_SYSLINUX}/isohdpfx.bin", f"{_SYSLINUX}/chain.c32"),
+    ),
 )
 
 # Made out of the practice system: its `grub2-pc` has the same file.
@@ -74,7 +79,8 @@ def write_files(tree: Path, public_key: str) -> None:
     for path, text in texts.items():
         _write(tree, path, text.encode())
     (tree / _INFO[1:]).chmod(0o755)
-    _write(tree, _MBR_FILE, mbr_code())
+    for name, data in packaged_boot_code().items():
+        _write(tree, f"{_SYSLINUX}/{name}", data)
 
 
 def _write(tree: Path, path: str, data: bytes) -> None:
