@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.practice.host import debian_sources, run
+from tests.practice.mirror import locked
 
 # linux-image-arm64 has no files: it names the kernel's own package.
 _NEWEST_KERNEL = "linux-image-arm64"
@@ -23,11 +24,11 @@ def ensure_system(cache: Path) -> Path:
     when apt cannot bring them.
     """
     system = cache / "system"
-    if not system.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache, prefix="part-") as work:
-            made = _make_system(Path(work))
-            made.rename(system)
+    cache.mkdir(parents=True, exist_ok=True)
+    with locked(cache / "lock"):
+        if not system.exists():
+            with tempfile.TemporaryDirectory(dir=cache, prefix="part-") as work:
+                _make_system(Path(work)).rename(system)
     return system
 
 

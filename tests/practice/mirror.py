@@ -34,7 +34,7 @@ def ensure_mirror(cache: Path | None = None, listener: Listener = unheard) -> Pa
     mirror = root / key
     if mirror.exists():
         return mirror
-    with _locked(root / f"{key}.lock"):
+    with locked(root / f"{key}.lock"):
         if not mirror.exists():
             # A process that was killed left these, and nobody else makes this mirror now.
             for part in root.glob(f"{key}.part-*"):
@@ -83,7 +83,8 @@ def _key() -> str:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Wait for every other process that has `path` locked, and keep others waiting while the context lasts."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
