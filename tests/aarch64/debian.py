@@ -1,5 +1,6 @@
 """Debian's packages for arm64, unpacked into a folder of their own: the host's dpkg and apt never hear of them."""
 
+import os
 import re
 import shutil
 import tempfile
@@ -20,7 +21,7 @@ _DEPMOD = "/sbin/depmod"
 def ensure_system(cache: Path) -> Path:
     """The folder of a kernel, loaders and busybox, as a Debian for arm64 has them; made first when it is missing.
 
-    That downloads some 75 MB (five seconds on a fast line). They stay in `cache` until it is removed. Raises HostError
+    That downloads some 70 MB (five seconds on a fast line). They stay in `cache` until it is removed. Raises HostError
     when apt cannot bring them.
     """
     system = cache / "system"
@@ -70,10 +71,13 @@ def _apt_options(work: Path) -> Iterator[list[str]]:
 
 
 def _merge_usr(system: Path) -> None:
-    """Modules lie below /usr, as in every configured system of today, and depmod has been there."""
-    (system / "usr/lib").mkdir(exist_ok=True)
-    (system / "lib/modules").rename(system / "usr/lib/modules")
-    shutil.rmtree(system / "lib")
-    (system / "lib").symlink_to("usr/lib")
+    """Bring everything below /usr, as in every configured system of today, and have depmod list the modules there."""
+    for name in ("bin", "lib", "sbin"):
+        old, new = system / name, system / "usr" / name
+        new.mkdir(exist_ok=True)
+        if old.is_dir():
+            shutil.copytree(old, new, symlinks=True, copy_function=os.rename, dirs_exist_ok=True)
+            shutil.rmtree(old)
+        old.symlink_to(f"usr/{name}")
     [version] = (system / "usr/lib/modules").iterdir()
     run([_DEPMOD, "--basedir", system, version.name])
