@@ -93,8 +93,8 @@ def boot_check(
 
     Writes ENTRY-FIRMWARE-MEDIUM-menu.png, -screen.png and -console.log to `output`, where those of an earlier check are
     removed first. A boot that gets lost is no error but a verdict. Raises UsageError for a medium or an entry that is
-    not there, a `firmware` that its machines have not, a menu that no serial console shows, or a bad `marker`; MediumError for a medium that is not ours;
-    HostError when a tool is missing, or a file cannot be read or written.
+    not there, a `firmware` that its machines have not, a menu that no serial console shows, or a bad `marker`;
+    MediumError for a medium that is not ours; HostError when a tool is missing, or a file cannot be read or written.
     """
     hardware = hardware_for(iso)
     if firmware not in hardware.firmwares:

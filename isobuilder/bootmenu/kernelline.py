@@ -35,15 +35,15 @@ class SerialPort:
 
 
 def serial_port(definition: Definition) -> SerialPort | None:
-    """The port that a loader can draw on by itself; None without a console, or with one that is no UART of a PC."""
+    """The port that a loader can draw on; None without a console, or with one that is no UART of a PC."""
     port = re.fullmatch(r"ttyS([0-9]+)(?:,([0-9]+))?", definition.install.console or "")
-    if not port or int(port[1]) >= BIOS_PORTS or definition.arch not in _PORTS_OF_A_PC:
+    if not port or int(port[1]) >= BIOS_PORTS:
         return None
     return SerialPort(unit=int(port[1]), speed=int(port[2] or DEFAULT_SPEED))
 
 
 def on_firmware_console(definition: Definition) -> bool:
-    """Whether a loader has to draw its menu on the firmware's console for it to be on the serial line."""
+    """Whether a menu is on the serial line only as what the firmware's console shows; `serial_port` is no use then."""
     return bool(definition.install.console) and definition.arch not in _PORTS_OF_A_PC
 
 
