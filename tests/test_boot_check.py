@@ -10,7 +10,8 @@ from typing import Literal
 
 import pytest
 
-from isobuilder.boot.check import Verdict, boot_check
+from isobuilder.boot.check import FATAL, Verdict, boot_check
+from isobuilder.boot.firmware import Firmware
 from isobuilder.boot.hardware import hardware_for
 from isobuilder.boot.menu import parse_grub, parse_isolinux, read_menu
 from isobuilder.boot.vm import VirtualMachine
@@ -44,7 +45,7 @@ def check(
     entry: str,
     output: Path,
     *,
-    firmware: Literal["bios", "uefi"] = "bios",
+    firmware: Firmware = "bios",
     marker: str | None = None,
     timeout: float = 120,
 ) -> Verdict:
@@ -202,7 +203,7 @@ def test_no_machine_of_an_architecture_without_a_bios_has_one(tmp_path: Path) ->
     _, uefi = menus(install={"console": "ttyS0,115200"})
     discinfo = DISCINFO[".discinfo"].replace(b"x86_64", b"aarch64")
     iso = make_iso(tmp_path, {".discinfo": discinfo, "EFI/BOOT/grub.cfg": uefi.encode()})
-    with pytest.raises(UsageError, match=r"for aarch64, where no machine has a BIOS"):
+    with pytest.raises(UsageError, match=r"for aarch64, and a BIOS cannot be had"):
         check(iso, "minimal", tmp_path / "out", firmware="bios")
     with pytest.raises(UsageError, match="says nothing on a serial console") as caught:
         check(iso, "minimal", tmp_path / "out", firmware="uefi")
@@ -229,3 +230,26 @@ def test_odd_lines_are_passed_over(text: str) -> None:
         assert not menu.lines
         assert not menu.default
         assert menu.serial_port is None
+
+
+def test_the_local_entry_is_not_for_secure_boot(medium: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--secure-boot: the entry local") as caught:
+        check(medium, "local", tmp_path, firmware="uefi-secure")
+    assert "signed by nobody" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("said", "fatal"),
+    [
+        ("error: file `/images/pxeboot/vmlinuz' not found.", True),
+        ("error: file `/boot/' not found.", False),
+        ("error: no such device: CAMPUS-CLOUD.", True),
+        ("error: no such device: /.disk/mini-info.", False),
+        ("error: bad shim signature.", True),
+        ("Verification failed: (0x1A) Security Violation", True),
+        ('BdsDxe: failed to load Boot0001 "UEFI QEMU" from PciRoot(0x0)/Pci(0x1F,0x2): Access Denied', True),
+        ('BdsDxe: failed to load Boot0001 "UEFI QEMU" from PciRoot(0x0)/Pci(0x1F,0x2): Not Found', False),
+    ],
+)
+def test_words_after_which_nothing_good_comes(said: str, *, fatal: bool) -> None:
+    assert any(re.search(pattern, said) for pattern in FATAL) == fatal

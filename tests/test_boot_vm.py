@@ -16,9 +16,11 @@ import pytest
 
 from isobuilder.boot import guestcode
 from isobuilder.boot.accelerate import accelerator, runs_a_guest
+from isobuilder.boot.drives import FatDisk, RawDisk
+from isobuilder.boot.firmware import Firmware
 from isobuilder.boot.hardware import AARCH64, KINDS, X86_64, Accelerator, Hardware
 from isobuilder.boot.serialconsole import LOG_LIMIT, WINDOW, SerialConsole
-from isobuilder.boot.vm import FatDisk, Machine, RawDisk, VirtualMachine
+from isobuilder.boot.vm import Machine, VirtualMachine
 from isobuilder.errors import BootError, HostError
 from isobuilder.progress import Silent
 
@@ -200,16 +202,31 @@ def test_a_log_that_cannot_be_written_is_told(stick: Path, tmp_path: Path) -> No
         pass
 
 
+@pytest.mark.parametrize(
+    ("kind", "firmware", "words", "package"),
+    [
+        (X86_64, "uefi", "UEFI", "ovmf"),
+        (X86_64, "uefi-secure", "Secure Boot", "ovmf"),
+        (AARCH64, "uefi", "UEFI", "qemu-efi-aarch64"),
+    ],
+)
+def test_missing_firmware_names_its_package(
+    kind: Hardware, firmware: Firmware, words: str, package: str, stick: Path, log: Path, tmp_path: Path
+) -> None:
+    code, variables = tmp_path / "CODE.fd", tmp_path / "VARS.fd"
+    code.touch()
+    nowhere = replace(kind.firmware, places={firmware: [(code, variables)]})
+    wanted = Machine(firmware, "usb", hardware=replace(kind, firmware=nowhere))
+    machine = VirtualMachine(wanted, stick, accelerator="tcg", console_log=log)
+    with pytest.raises(HostError, match=words) as caught, machine:
+        pass
+    assert f"apt install {package}" in caught.value.hint
+    assert str(variables) in caught.value.details[0]
+
+
 def test_missing_tools_name_their_package(
     stick: Path, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nowhere = (tmp_path / "CODE.fd", tmp_path / "VARS.fd")
-    for kind in KINDS.values():
-        hardware = replace(kind, uefi=(nowhere,))
-        machine = VirtualMachine(Machine("uefi", "usb", hardware=hardware), stick, accelerator="tcg", console_log=log)
-        with pytest.raises(HostError) as caught, machine:
-            pass
-        assert kind.packages["uefi"] in caught.value.hint
     monkeypatch.setenv("PATH", str(tmp_path))
     machine = VirtualMachine(Machine("uefi", "usb"), stick, accelerator="tcg", console_log=log)
     with pytest.raises(HostError) as caught, machine:

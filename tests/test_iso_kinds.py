@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from isobuilder.boot.hardware import Firmware, Medium
+from isobuilder.boot.firmware import Firmware
+from isobuilder.boot.hardware import Medium
 from isobuilder.boot.vm import Machine, VirtualMachine
 from isobuilder.errors import MediumError
 from isobuilder.iso.reader import read_file

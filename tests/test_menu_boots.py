@@ -13,7 +13,8 @@ import pytest
 
 from isobuilder.boot import guestcode
 from isobuilder.boot.check import LOCAL_STARTED, boot_check
-from isobuilder.boot.vm import Machine, RawDisk, VirtualMachine
+from isobuilder.boot.drives import RawDisk
+from isobuilder.boot.vm import Machine, VirtualMachine
 from isobuilder.bootmenu.entries import make_menu
 from isobuilder.bootmenu.render import menu_files
 from isobuilder.progress import Silent

@@ -36,7 +36,7 @@ def accelerator(
 
 def runs_a_guest(hardware: Hardware, accelerator: Accelerator, seconds: float) -> bool:
     """Boot a program that counts to 100 million; whether it came to its end within `seconds`."""
-    require(hardware.qemu, hardware.packages["qemu"])
+    require(hardware.qemu, hardware.package)
     probe = hardware.probe
     with tempfile.TemporaryDirectory(prefix="isobuilder-probe-") as folder:
         image = Path(folder) / "probe"

@@ -11,9 +11,11 @@ from typing import Self
 
 from isobuilder.boot import guestcode
 from isobuilder.boot.accelerate import accelerator
-from isobuilder.boot.hardware import Accelerator, Firmware, Hardware, Medium, hardware_for
+from isobuilder.boot.drives import Disk, FatDisk, RawDisk
+from isobuilder.boot.firmware import NAMES, Firmware
+from isobuilder.boot.hardware import Accelerator, Hardware, Medium, hardware_for
 from isobuilder.boot.menu import BootMenu, MenuLine, read_menu
-from isobuilder.boot.vm import Disk, FatDisk, Machine, RawDisk, VirtualMachine
+from isobuilder.boot.vm import Machine, VirtualMachine
 from isobuilder.errors import BootError, HostError, UsageError
 from isobuilder.progress import Progress
 
@@ -36,7 +38,12 @@ FATAL = (
     r"Pane is dead",  # tmux, when Anaconda's main program is gone
     r"The following (?:error|problem) occurred (?:while parsing the kickstart|on line)",  # Anaconda, pykickstart
     r"Could not find (?:kernel|ramdisk) image|Loading [^ ]{1,200}\.\.\. failed: ",  # isolinux 4; isolinux 6
-    r"error: (?:file `[^']{1,200}' not found|no such (?:device|partition)|you need to load the kernel first)",  # GRUB
+    # GRUB. But not of a folder or a device with a file that is looked for: the script inside Debian's GRUB says so of
+    # /boot/ and /.disk/mini-info, which its own media have, and goes on.
+    r"error: (?:file `[^']{0,200}[^/']' not found|no such (?:device: [^/]|partition))",
+    r"error: you need to load the kernel first",
+    # Secure Boot refuses: OVMF the first loader, shim the second, GRUB the kernel.
+    r"BdsDxe: failed to load [^\n]{1,300}: Access Denied|Security Violation|bad shim signature",
     r"No disk of this machine has a loader that this menu knows",  # our GRUB menu, its local entry
 )
 
@@ -97,8 +104,8 @@ def boot_check(
     MediumError for a medium that is not ours; HostError when a tool is missing, or a file cannot be read or written.
     """
     hardware = hardware_for(iso)
-    if firmware not in hardware.firmwares:
-        raise UsageError(f"--firmware: the medium is for {hardware.arch}, where no machine has a {firmware.upper()}")
+    if firmware not in hardware.firmware:
+        raise UsageError(f"the medium is for {hardware.arch}, and {NAMES[firmware]} cannot be had for that here")
     menu = read_menu(iso, firmware)
     line = menu.on_serial(entry)
     port = _serial_port(menu, line, hardware)
@@ -238,6 +245,11 @@ def _goal(line: MenuLine, marker: str | None) -> re.Pattern[str]:
 
 
 def _speaking_disk(line: MenuLine, firmware: Firmware, hardware: Hardware) -> Disk:
+    if firmware == "uefi-secure":
+        raise UsageError(
+            f"--secure-boot: the entry {line.id} cannot be checked with it",
+            hint="What the scratch disk starts is signed by nobody. Check this entry without Secure Boot.",
+        )
     if firmware == "bios":
         return RawDisk(guestcode.speaking_disk(LOCAL_STARTED))
     program = guestcode.speaking_efi_program(LOCAL_STARTED, hardware.speaker, hardware.efi_machine)

@@ -3,18 +3,18 @@
 Says what there is, and which kind a medium is for; nothing is started here.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from isobuilder.boot import guestcode
+from isobuilder.boot.drives import image_arguments
+from isobuilder.boot.firmware import AAVMF, OVMF, Firmwares
 from isobuilder.errors import MediumError
 from isobuilder.iso.reader import read_file
 
 Accelerator = Literal["kvm", "tcg"]
-Firmware = Literal["bios", "uefi"]
 Medium = Literal["cdrom", "usb"]
 
 # The third line of this file is the architecture; installers take no medium without it for their own.
@@ -40,21 +40,20 @@ class Hardware:
     """A kind of machine.
 
     `machine`, `processors`, `devices` (a screen, and a keyboard where the board has none) and `drives` are options of
-    `qemu`, where a drive is the node "medium"; `packages`
-    are Debian's names of what has `qemu` and the files of `uefi`: pairs of firmware and its variables, best first.
+    `qemu`, where a drive is the node "medium"; `package`
+    is Debian's name of what has it.
     `serial` and a number is what the kernel calls a serial port. `efi_machine` and `speaker` are the type of an EFI
     program, and the code of one that writes what stands behind it to the serial port.
     """
 
     arch: str
     qemu: str
-    packages: Mapping[str, str]
+    package: str
     machine: str
     processors: Mapping[Accelerator, str]
     devices: tuple[str, ...]
     drives: Mapping[Medium, tuple[str, ...]]
-    firmwares: tuple[Firmware, ...]
-    uefi: tuple[tuple[Path, Path], ...]
+    firmware: Firmwares
     serial: str
     console: str
     efi_machine: int
@@ -62,27 +61,17 @@ class Hardware:
     probe: Probe
 
 
-def blockdev(name: str, path: Path, *, read_only: bool = False) -> list[str]:
-    """QEMU's options for the file at `path` as a node with this name."""
-    file = {"driver": "file", "filename": str(path.absolute()), "read-only": read_only}
-    return ["-blockdev", json.dumps({"driver": "raw", "node-name": name, "read-only": read_only, "file": file})]
-
-
 def _x86_probe(image: Path) -> list[str]:
     return [
         *("-device", f"isa-debug-exit,iobase={guestcode.DEBUG_EXIT_PORT},iosize=1"),
-        *(*blockdev("disk", image, read_only=True), "-device", "virtio-blk-pci,drive=disk,bootindex=0"),
+        *(*image_arguments("disk", image, read_only=True), "-device", "virtio-blk-pci,drive=disk,bootindex=0"),
     ]
-
-
-def _pairs(*paths: tuple[str, str]) -> tuple[tuple[Path, Path], ...]:
-    return tuple((Path(code), Path(variables)) for code, variables in paths)
 
 
 X86_64 = Hardware(
     arch="x86_64",
     qemu="qemu-system-x86_64",
-    packages={"qemu": "qemu-system-x86", "uefi": "ovmf"},
+    package="qemu-system-x86",
     machine="q35",
     processors={"kvm": "max", "tcg": "max"},
     devices=("-vga", "std"),
@@ -90,14 +79,7 @@ X86_64 = Hardware(
         "cdrom": ("-device", "ide-cd,bus=ide.0,drive=medium,bootindex=0"),
         "usb": ("-device", "qemu-xhci", "-device", "usb-storage,drive=medium,bootindex=0"),
     },
-    firmwares=("bios", "uefi"),
-    # As distributions ship it: Debian, Ubuntu; Fedora, CentOS; Arch.
-    uefi=_pairs(
-        ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
-        ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
-        ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),
-        ("/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"),
-    ),
+    firmware=OVMF,
     serial="ttyS",
     console="ttyS0,115200",
     efi_machine=0x8664,
@@ -107,7 +89,7 @@ X86_64 = Hardware(
 AARCH64 = Hardware(
     arch="aarch64",
     qemu="qemu-system-aarch64",
-    packages={"qemu": "qemu-system-arm", "uefi": "qemu-efi-aarch64"},
+    package="qemu-system-arm",
     # The default is an interrupt controller that many hosts with KVM do not have.
     machine="virt,gic-version=max",
     # QEMU computes the architected pointer authentication slowly, and old kernels take no larger addresses.
@@ -118,13 +100,7 @@ AARCH64 = Hardware(
         "cdrom": ("-device", "virtio-scsi-pci", "-device", "scsi-cd,drive=medium,bootindex=0"),
         "usb": ("-device", "usb-storage,drive=medium,bootindex=0"),
     },
-    firmwares=("uefi",),
-    # As distributions ship it: Debian, Ubuntu; Fedora, CentOS; Arch.
-    uefi=_pairs(
-        ("/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"),
-        ("/usr/share/edk2/aarch64/QEMU_EFI-pflash.raw", "/usr/share/edk2/aarch64/vars-template-pflash.raw"),
-        ("/usr/share/edk2/aarch64/QEMU_CODE.fd", "/usr/share/edk2/aarch64/QEMU_VARS.fd"),
-    ),
+    firmware=AAVMF,
     serial="ttyAMA",
     console="ttyAMA0",
     efi_machine=0xAA64,

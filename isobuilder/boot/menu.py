@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from isobuilder.boot.hardware import Firmware
+from isobuilder.boot.firmware import Firmware
 from isobuilder.bootmenu.entries import SERIAL_SUFFIX
 from isobuilder.bootmenu.render import FIRMWARE_CONSOLE, GRUB_BIOS_MENU, GRUB_EFI_MENU, ISOLINUX_MENU
 from isobuilder.errors import MediumError, UsageError
@@ -182,6 +182,7 @@ def parse_grub(text: str) -> BootMenu:
 _MENUS: dict[Firmware, dict[str, Callable[[str], BootMenu]]] = {
     "bios": {ISOLINUX_MENU: parse_isolinux, GRUB_BIOS_MENU: parse_grub},
     "uefi": {GRUB_EFI_MENU: parse_grub},
+    "uefi-secure": {GRUB_EFI_MENU: parse_grub},
 }
 
 

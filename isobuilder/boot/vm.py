@@ -7,7 +7,6 @@ It boots and reports; what a boot should show is the business of `check`, and wh
 import asyncio
 import contextlib
 import fcntl
-import json
 import os
 import re
 import select
@@ -16,14 +15,16 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
 
 from qemu.qmp import QMPClient, QMPError
 
-from isobuilder.boot.hardware import X86_64, Accelerator, Firmware, Hardware, Medium, blockdev
+from isobuilder.boot.drives import Disk, disk_arguments, image_arguments
+from isobuilder.boot.firmware import Firmware, firmware_arguments
+from isobuilder.boot.hardware import X86_64, Accelerator, Hardware, Medium
 from isobuilder.boot.serialconsole import Heard, SerialConsole
 from isobuilder.errors import BootError, HostError
 
@@ -46,23 +47,6 @@ class Machine:
     memory_mib: int = 1024
     serial_port: int = 0
     hardware: Hardware = X86_64
-
-
-@dataclass(frozen=True)
-class RawDisk:
-    """A disk with these bytes at its start."""
-
-    data: bytes
-
-
-@dataclass(frozen=True)
-class FatDisk:
-    """A disk with one FAT partition that holds `files`: paths like EFI/centos/shimx64.efi, none that climbs."""
-
-    files: dict[str, bytes]
-
-
-Disk = RawDisk | FatDisk
 
 
 class VirtualMachine:
@@ -142,7 +126,7 @@ class VirtualMachine:
 
     def _start(self, ending: contextlib.ExitStack) -> None:
         hardware = self._machine.hardware
-        for tool, package in ((hardware.qemu, hardware.packages["qemu"]), ("setpriv", "util-linux")):
+        for tool, package in ((hardware.qemu, hardware.package), ("setpriv", "util-linux")):
             require(tool, package)
         scratch = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="isobuilder-vm-")))
         log = ending.enter_context(_log_file(self._console_log))
@@ -152,8 +136,8 @@ class VirtualMachine:
         control, far_control = _socket_pair(ending)
         command = [
             *_command(self._machine, self._iso, self._accelerator),
-            *(_uefi_arguments(hardware, scratch) if self._machine.firmware == "uefi" else ()),
-            *_disk_arguments(self._disk, scratch),
+            *firmware_arguments(self._machine.firmware, scratch, hardware.firmware),
+            *disk_arguments(self._disk, scratch),
             *_lines_out(scratch / SERIAL_PIPE, far_control, self._machine.serial_port),
         ]
         self._process = _spawn(command, far_control, self._stderr)
@@ -226,53 +210,15 @@ def _command(machine: Machine, iso: Path, accelerator: Accelerator) -> list[str]
         # One processor: with two, the translator of QEMU 7.2 was seen to crash while the guest mapped its devices.
         *("-m", str(machine.memory_mib), "-smp", "1"),
         *("-nodefaults", "-no-user-config", "-display", "none", *hardware.devices, "-device", "virtio-rng-pci"),
-        *blockdev("medium", iso, read_only=True),
+        *image_arguments("medium", iso, read_only=True),
         *hardware.drives[machine.medium],
     ]
-
-
-def _uefi_arguments(hardware: Hardware, scratch: Path) -> list[str]:
-    for code, variables in hardware.uefi:
-        if code.exists() and variables.exists():
-            shutil.copyfile(variables, scratch / "variables")
-            nodes = [*blockdev("code", code, read_only=True), *blockdev("variables", scratch / "variables")]
-            return [*nodes, "-machine", "pflash0=code,pflash1=variables"]
-    raise HostError(
-        f"there is no UEFI firmware for {hardware.qemu} on this machine",
-        details=[f"{code}: not there" for code, _ in hardware.uefi],
-        hint=f"On Debian and Ubuntu: apt install {hardware.packages['uefi']}",
-    )
 
 
 def processor_options(hardware: Hardware, accelerator: Accelerator) -> list[str]:
     """QEMU's options for the machine's board and processor, and for who runs its instructions."""
     runner = "kvm" if accelerator == "kvm" else "tcg,thread=multi"
     return ["-accel", runner, "-machine", hardware.machine, "-cpu", hardware.processors[accelerator]]
-
-
-def _disk_arguments(disk: Disk | None, scratch: Path) -> list[str]:
-    if disk is None:
-        return []
-    device = ["-device", "virtio-blk-pci,drive=disk,bootindex=1"]
-    if isinstance(disk, RawDisk):
-        (scratch / "disk").write_bytes(disk.data)
-        return [*blockdev("disk", scratch / "disk"), *device]
-    _fill((scratch / "disk").resolve(), disk.files)
-    node = {"driver": "vvfat", "node-name": "disk", "dir": str(scratch / "disk"), "fat-type": 16, "read-only": True}
-    return ["-blockdev", json.dumps(node), *device]
-
-
-def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write `files` below `folder`. ValueError for a path that leads out of it, HostError when it cannot be done."""
-    for name, data in files.items():
-        path = (folder / name).resolve()
-        if not path.is_relative_to(folder):
-            raise ValueError(f"{name!r} leads out of the disk")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-        except OSError as error:
-            raise HostError(f"the scratch disk cannot be made: {name[:200]}: {error.strerror}") from error
 
 
 def _lines_out(pipe: Path, control: socket.socket, port: int) -> list[str]:

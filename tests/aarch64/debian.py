@@ -1,5 +1,6 @@
 """Debian's packages for arm64, unpacked into a folder of their own: the host's dpkg and apt never hear of them."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -13,7 +14,7 @@ from tests.practice.mirror import locked
 
 # linux-image-arm64 has no files: it names the kernel's own package.
 _NEWEST_KERNEL = "linux-image-arm64"
-_PACKAGES = ("busybox-static", "grub-efi-arm64-bin", "shim-signed")
+_PACKAGES = ("busybox-static", "grub-efi-arm64-signed", "shim-signed")
 # Where Debian's apt has its own.
 _DEPMOD = "/sbin/depmod"
 
@@ -21,10 +22,10 @@ _DEPMOD = "/sbin/depmod"
 def ensure_system(cache: Path) -> Path:
     """The folder of a kernel, loaders and busybox, as a Debian for arm64 has them; made first when it is missing.
 
-    That downloads some 70 MB (five seconds on a fast line). They stay in `cache` until it is removed. Raises HostError
-    when apt cannot bring them.
+    That downloads some 70 MB (five seconds on a fast line). It stays in `cache`, under a digest of this recipe, until
+    somebody removes it. Raises HostError when apt cannot bring the packages.
     """
-    system = cache / "system"
+    system = cache / hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:32]
     cache.mkdir(parents=True, exist_ok=True)
     with locked(cache / "lock"):
         if not system.exists():

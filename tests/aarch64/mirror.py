@@ -19,6 +19,10 @@ PACKAGES = (
     *(Rpm(name, "1", "Nothing", arch="aarch64") for name in ("kernel", "grub2-efi-aa64", "shim-aa64", "rack-tools")),
     Rpm("basesystem", "1", "Nothing", arch="noarch"),
 )
+_SIGNED_EFI = {
+    "BOOTAA64.EFI": "usr/lib/shim/shimaa64.efi.signed",
+    "grubaa64.efi": "usr/lib/grub/arm64-efi-signed/gcdaa64.efi.signed",
+}
 _KERNEL = "images/pxeboot/vmlinuz"
 _INITRD = "images/pxeboot/initrd.img"
 _STAGE2 = "images/install.img"
@@ -79,8 +83,7 @@ def make_mirror(system: Path, mirror: Path, scratch: Path) -> None:
     shutil.copyfile(kernel, os_tree / _KERNEL)
     installer.make_initrd(system, os_tree / _INITRD, work["initrd"], busybox)
     installer.make_stage2(os_tree / _STAGE2, work["stage2"], epoch, busybox=busybox, checker=None)
-    loaders.add_grub(os_tree, "grubaa64.efi", platform="arm64-efi", grub=system / "usr/lib/grub")
-    shutil.copyfile(system / "usr/lib/shim/shimaa64.efi.signed", os_tree / "EFI/BOOT/BOOTAA64.EFI")
+    loaders.add_shim_and_grub(os_tree, {name: system / path for name, path in _SIGNED_EFI.items()})
     build_rpms(PACKAGES, work["empty"], os_tree / "Packages", work["rpms"], epoch, arch="aarch64")
     (scratch / "comps.xml").write_text(_COMPS, encoding="utf-8")
     with new_signer() as signer:
