@@ -102,7 +102,7 @@ def test_the_local_entry_starts_what_is_on_the_disk(demo_iso: Path, tmp_path: Pa
 
 
 def test_a_role_starts_with_secure_boot_in_the_menu_as_it_was_drawn(demo_iso: Path, tmp_path: Path) -> None:
-    verdict, said = boot(demo_iso, "rack-node", "uefi-secure", "cdrom", tmp_path)
+    verdict, said = boot(demo_iso, "frontend", "uefi-secure", "usb", tmp_path)
     assert "firmware UEFI" in said
     assert "anaconda stand-in started" in said
     console = verdict.console_log.read_text(encoding="utf-8", errors="replace")
