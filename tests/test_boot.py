@@ -11,7 +11,7 @@ import pytest
 
 from isobuilder.boot.check import Verdict, boot_check
 from isobuilder.boot.firmware import Firmware
-from isobuilder.boot.vm import Medium
+from isobuilder.boot.hardware import Medium
 from isobuilder.progress import Silent
 
 pytestmark = [pytest.mark.vm, pytest.mark.practice]
@@ -34,7 +34,7 @@ def check(
         timeout=SECONDS,
         output=output,
         progress=Silent(),
-        choose_accelerator=lambda _progress: "tcg",
+        choose_accelerator=lambda _hardware, _progress: "tcg",
     )
 
 

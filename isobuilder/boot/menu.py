@@ -10,7 +10,7 @@ from pathlib import Path
 
 from isobuilder.boot.firmware import Firmware
 from isobuilder.bootmenu.entries import SERIAL_SUFFIX
-from isobuilder.bootmenu.render import GRUB_BIOS_MENU, GRUB_EFI_MENU, ISOLINUX_MENU
+from isobuilder.bootmenu.render import FIRMWARE_CONSOLE, GRUB_BIOS_MENU, GRUB_EFI_MENU, ISOLINUX_MENU
 from isobuilder.errors import MediumError, UsageError
 from isobuilder.iso.reader import read_file
 from isobuilder.schema import did_you_mean
@@ -47,7 +47,10 @@ class MenuLine:
 
 @dataclass(frozen=True)
 class BootMenu:
-    """A menu in the order that it shows. `serial_port` is where it is drawn as well, None for nowhere."""
+    """A menu in the order that it shows. `serial_port` is where it is drawn as well, None for nowhere.
+
+    What the firmware's console is counts as the first port.
+    """
 
     lines: tuple[MenuLine, ...]
     default: str
@@ -171,6 +174,8 @@ def parse_grub(text: str) -> BootMenu:
             default = found[1]
         elif found := re.match(r"if serial --unit=([0-9])", line):
             port = int(found[1])
+        elif line == FIRMWARE_CONSOLE:
+            port = 0
     return BootMenu(tuple(lines.read), default, port)
 
 

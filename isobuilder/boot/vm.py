@@ -1,6 +1,7 @@
 """A machine in QEMU: firmware, the medium as a CD or a USB stick, its screen, keyboard and serial line.
 
-It boots and reports; what a boot should show is the business of `check`. x86_64 only.
+It boots and reports; what a boot should show is the business of `check`, and what kinds of machines there are is in
+`hardware`.
 """
 
 import asyncio
@@ -17,23 +18,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, Self
+from typing import BinaryIO, Self
 
 from qemu.qmp import QMPClient, QMPError
 
-from isobuilder.boot import guestcode
 from isobuilder.boot.drives import Disk, disk_arguments, image_arguments
-from isobuilder.boot.firmware import OVMF, Firmware, Places, firmware_arguments
+from isobuilder.boot.firmware import Firmware, firmware_arguments
+from isobuilder.boot.hardware import X86_64, Accelerator, Hardware, Medium
 from isobuilder.boot.serialconsole import Heard, SerialConsole
 from isobuilder.errors import BootError, HostError
-from isobuilder.progress import Progress
 
-Accelerator = Literal["kvm", "tcg"]
-Medium = Literal["cdrom", "usb"]
-
-QEMU = "qemu-system-x86_64"
-KVM_DEVICE = Path("/dev/kvm")
-PROBE_SECONDS = 10.0
 # The base name of the serial line's pipes, and their size: what an unprivileged process may have at most.
 SERIAL_PIPE = "serial"
 PIPE_SIZE = 1 << 20
@@ -46,12 +40,13 @@ END_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Machine:
-    """A kind of machine. `serial_port` is the number of the port that is listened to (0 is COM1, ttyS0)."""
+    """A machine to boot. `serial_port` is the number of the port that is listened to (0 is COM1, ttyS0; or ttyAMA0)."""
 
     firmware: Firmware
     medium: Medium
     memory_mib: int = 1024
     serial_port: int = 0
+    hardware: Hardware = X86_64
 
 
 class VirtualMachine:
@@ -70,7 +65,6 @@ class VirtualMachine:
         accelerator: Accelerator,
         console_log: Path,
         disk: Disk | None = None,
-        ovmf: Places = OVMF,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._machine = machine
@@ -78,7 +72,6 @@ class VirtualMachine:
         self._accelerator: Accelerator = accelerator
         self._console_log = console_log
         self._disk = disk
-        self._ovmf = ovmf
         self._clock = clock
         self._hung_up = False
         self._ending = contextlib.ExitStack()
@@ -132,8 +125,9 @@ class VirtualMachine:
         self._execute("screendump", {"filename": str(path.absolute()), "format": "png"})
 
     def _start(self, ending: contextlib.ExitStack) -> None:
-        for tool, package in ((QEMU, "qemu-system-x86"), ("setpriv", "util-linux")):
-            _require(tool, package)
+        hardware = self._machine.hardware
+        for tool, package in ((hardware.qemu, hardware.package), ("setpriv", "util-linux")):
+            require(tool, package)
         scratch = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="isobuilder-vm-")))
         log = ending.enter_context(_log_file(self._console_log))
         self._stderr = ending.enter_context((scratch / "stderr").open("w+b"))
@@ -142,7 +136,7 @@ class VirtualMachine:
         control, far_control = _socket_pair(ending)
         command = [
             *_command(self._machine, self._iso, self._accelerator),
-            *firmware_arguments(self._machine.firmware, scratch, self._ovmf),
+            *firmware_arguments(self._machine.firmware, scratch, hardware.firmware),
             *disk_arguments(self._disk, scratch),
             *_lines_out(scratch / SERIAL_PIPE, far_control, self._machine.serial_port),
         ]
@@ -155,12 +149,16 @@ class VirtualMachine:
         self._switched_on = self._clock()
         self._execute("cont", {})
 
+    @property
+    def _qemu(self) -> str:
+        return self._machine.hardware.qemu
+
     def _connect(self, control: socket.socket, ending: contextlib.ExitStack) -> None:
         try:
             self._runner.run(asyncio.wait_for(self._control.connect(control), QMP_SECONDS))
         except (QMPError, OSError, EOFError, TimeoutError) as error:
             _end(self._process)
-            raise HostError(f"{QEMU} does not start", details=self._last_words() or [str(error)]) from error
+            raise HostError(f"{self._qemu} does not start", details=self._last_words() or [str(error)]) from error
         ending.callback(self._disconnect)
 
     def _refuse_a_crash(self) -> None:
@@ -171,7 +169,7 @@ class VirtualMachine:
             if status:
                 how = f"signal {-status}" if status < 0 else f"exit {status}"
                 raise HostError(
-                    f"{QEMU} crashed {self.seconds:.1f} s after power on: {how}",
+                    f"{self._qemu} crashed {self.seconds:.1f} s after power on: {how}",
                     details=self._last_words(),
                     hint="This says nothing about the medium: run the check again, or use another version of QEMU.",
                 )
@@ -204,62 +202,23 @@ class VirtualMachine:
         return bool(data)
 
 
-def accelerator(
-    progress: Progress,
-    *,
-    device: Path = KVM_DEVICE,
-    runs: Callable[[Accelerator, float], bool] | None = None,
-    seconds: float = PROBE_SECONDS,
-) -> Accelerator:
-    """KVM when it really runs a guest within `seconds`, else QEMU's translator.
-
-    That /dev/kvm opens proves nothing: nested or paravirtual KVM may emulate a guest instruction by instruction.
-    """
-    if not device.exists():
-        return "tcg"
-    progress.note("checking whether KVM runs a guest here")
-    probe = runs or runs_a_guest
-    return "kvm" if probe("kvm", seconds) else "tcg"
-
-
-def runs_a_guest(accelerator: Accelerator, seconds: float) -> bool:
-    """Boot a program that counts to 100 million; whether it came to its end within `seconds`."""
-    _require(QEMU, "qemu-system-x86")
-    with tempfile.TemporaryDirectory(prefix="isobuilder-probe-") as folder:
-        disk = Path(folder) / "disk"
-        disk.write_bytes(guestcode.probe_disk())
-        command = [QEMU, *_processor(accelerator), "-machine", "q35", "-m", "64", "-nodefaults", "-display", "none"]
-        command += ["-device", f"isa-debug-exit,iobase={guestcode.DEBUG_EXIT_PORT},iosize=1"]
-        command += [*image_arguments("disk", disk, read_only=True), "-device", "virtio-blk-pci,drive=disk,bootindex=0"]
-        try:
-            finished = subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return False
-    return finished.returncode == guestcode.PROBE_STATUS
-
-
 def _command(machine: Machine, iso: Path, accelerator: Accelerator) -> list[str]:
+    hardware = machine.hardware
     return [
-        *("setpriv", "--pdeathsig", "KILL", QEMU, "-S", "-no-reboot"),
-        *_processor(accelerator),
+        *("setpriv", "--pdeathsig", "KILL", hardware.qemu, "-S", "-no-reboot"),
+        *processor_options(hardware, accelerator),
         # One processor: with two, the translator of QEMU 7.2 was seen to crash while the guest mapped its devices.
-        *("-machine", "q35", "-m", str(machine.memory_mib), "-smp", "1"),
-        *("-nodefaults", "-no-user-config", "-display", "none", "-vga", "std", "-device", "virtio-rng-pci"),
+        *("-m", str(machine.memory_mib), "-smp", "1"),
+        *("-nodefaults", "-no-user-config", "-display", "none", *hardware.devices, "-device", "virtio-rng-pci"),
         *image_arguments("medium", iso, read_only=True),
-        *_medium_devices(machine.medium),
+        *hardware.drives[machine.medium],
     ]
 
 
-def _processor(accelerator: Accelerator) -> list[str]:
-    return ["-accel", "kvm" if accelerator == "kvm" else "tcg,thread=multi", "-cpu", "max"]
-
-
-def _medium_devices(medium: Medium) -> list[str]:
-    if medium == "usb":
-        return ["-device", "qemu-xhci", "-device", "usb-storage,drive=medium,bootindex=0"]
-    return ["-device", "ide-cd,bus=ide.0,drive=medium,bootindex=0"]
+def processor_options(hardware: Hardware, accelerator: Accelerator) -> list[str]:
+    """QEMU's options for the machine's board and processor, and for who runs its instructions."""
+    runner = "kvm" if accelerator == "kvm" else "tcg,thread=multi"
+    return ["-accel", runner, "-machine", hardware.machine, "-cpu", hardware.processors[accelerator]]
 
 
 def _lines_out(pipe: Path, control: socket.socket, port: int) -> list[str]:
@@ -316,6 +275,7 @@ def _socket_pair(ending: contextlib.ExitStack) -> tuple[socket.socket, socket.so
     return ending.enter_context(near), ending.enter_context(far)
 
 
-def _require(tool: str, package: str) -> None:
+def require(tool: str, package: str) -> None:
+    """Raise HostError when there is no program `tool`, which is in Debian's `package`."""
     if not shutil.which(tool):
         raise HostError(f"{tool}: no such program", hint=f"On Debian and Ubuntu: apt install {package}")

@@ -1,6 +1,7 @@
 """The boot loaders of the practice mirror: isolinux, shim and GRUB as the host has them, and a boot.iso of GRUB's."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.practice.host import run
@@ -29,16 +30,16 @@ def add_isolinux(os_tree: Path) -> None:
         shutil.copyfile(_SYSLINUX / name, folder / name)
 
 
-def add_shim_and_grub(os_tree: Path) -> None:
-    """Put the loaders for UEFI into a mirror's tree, which start with Secure Boot as well.
+def add_shim_and_grub(os_tree: Path, signed: Mapping[str, Path] = _SIGNED_EFI) -> None:
+    """Put the loaders for UEFI into a mirror's tree, which start with Secure Boot as well: names to Debian's files.
 
     This GRUB has all it needs built in. It looks for /boot/grub on a disk that has /.disk/info, which only Debian's
     media have, and then reads grub.cfg beside itself: /EFI/BOOT/grub.cfg on the device that it was started from.
     """
     folder = os_tree / "EFI/BOOT"
     (folder / "fonts").mkdir(parents=True)
-    for name, signed in _SIGNED_EFI.items():
-        shutil.copyfile(signed, folder / name)
+    for name, file in signed.items():
+        shutil.copyfile(file, folder / name)
     shutil.copyfile(_FONT, folder / "fonts" / _FONT.name)
 
 
