@@ -8,7 +8,7 @@ import re
 import zoneinfo
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import (
     AfterValidator,
@@ -97,12 +97,17 @@ def _free_name(value: str) -> str:
     return value
 
 
-def unlike_ids(repositories: tuple["Repository", ...]) -> tuple["Repository", ...]:
-    """The repositories as they are, checked: each has an id of its own."""
-    ids = [repository.id for repository in repositories]
+class _WithId(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+def unlike_ids(tables: tuple[_WithId, ...]) -> tuple[_WithId, ...]:
+    """The tables as they are, checked: each has an id of its own."""
+    ids = [table.id for table in tables]
     if twice := sorted({one for one in ids if ids.count(one) > 1}):
         raise ValueError(f"two have the id {', '.join(map(repr, twice))}")
-    return repositories
+    return tables
 
 
 def _fingerprint(value: str) -> str:
@@ -267,7 +272,7 @@ class RoleDefinition(Table):
     ) = None
     title: Title | None = None
     group: Group | None = None
-    menu: bool = True
+    menu: bool | None = None
 
 
 class Definition(Table):

@@ -248,7 +248,7 @@ def test_keys_of_one_name_at_two_addresses(copied_mirror: tuple[Path, str], mirr
 
 def test_what_is_taken_on_trust_is_said(demo: Demo) -> None:
     assert (
-        "warning: the installer's tree is unsigned: 3 boot files are as its .treeinfo says, 7 as they came" in demo.said
+        "warning: the installer's tree is unsigned: 3 boot files are as its .treeinfo says, 9 as they came" in demo.said
     )
     assert "warning: repository extras: its metadata is unsigned; its packages are checked one by one" in demo.said
 

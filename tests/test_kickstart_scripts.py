@@ -235,6 +235,7 @@ def test_logs_are_kept_for_root_only(shell: tuple[str, ...], tmp_path: Path) -> 
     (folder / "post.log").write_text("post")
     (folder / "post.log").chmod(0o644)
     (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp/isobuilder-medium.log").write_text("keys")
     (tmp_path / "tmp/isobuilder-pre.log").write_text("pre")
     (tmp_path / "tmp/isobuilder-pre.log").chmod(0o644)
     assert run("logs", shell, tmp_path, root_path="/mnt/sysimage") == ""

@@ -90,7 +90,7 @@ class KickstartFacts(Table):
 class Installed(Table):
     """The installed system. `stock_repositories`: the repository files of its own packages still work.
 
-    `https` is false where its TLS is too old for today's servers; signatures are checked either way.
+    `https` is false where its TLS is too old for today's servers: what is signed is fetched by http then.
     """
 
     stock_repositories: bool = True
@@ -191,7 +191,8 @@ class Release(Table):
     """One release of CentOS, or of a rebuild of it.
 
     `variant` is the one that .treeinfo names (installers of 8 and later take the repository of "BaseOS" for the base),
-    absent where it names none; `network` how the installed system keeps the configuration of its network.
+    absent where it names none; `network` how the installed system keeps the configuration of its network, and `wizard`
+    what a wizard of the first login could run on: facts for templates, no code of ours reads them yet.
     """
 
     id: Annotated[str, Matching(r"[a-z0-9][a-z0-9.-]{0,30}", "a release's short name")]
