@@ -241,6 +241,7 @@ def test_logs_are_kept_for_root_only(shell: tuple[str, ...], tmp_path: Path) -> 
     assert run("logs", shell, tmp_path, root_path="/mnt/sysimage") == ""
     assert {path.name: (path.read_text(), mode(path)) for path in folder.iterdir()} == {
         "pre.log": ("pre", 0o600),
+        "medium.log": ("keys", 0o600),
         "post.log": ("post", 0o600),
     }
     assert mode(folder) == 0o700
