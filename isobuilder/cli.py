@@ -45,6 +45,9 @@ CacheFolder = Annotated[
     Path | None,
     typer.Option("--cache-dir", help="Where downloads are kept; without it the user's cache.", show_default=False),
 ]
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Touch no network: all that is needed is in the cache or lies here.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results, warnings and errors.")]
 
 
@@ -54,13 +57,14 @@ def build(
     *,
     output_dir: Annotated[Path, typer.Option("--output-dir", "-o", help="Where the ISO goes.")] = Path(),
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace an ISO that is there.")] = False,
+    offline: Offline = False,
     cache_dir: CacheFolder = None,
     quiet: Quiet = False,
 ) -> None:
     """Build NAME-RELEASE-ARCH.iso and its .sha256, with the lock beside the definition or making one."""
     from isobuilder.build import build as run
 
-    session = _Session(definition, cache_dir, quiet=quiet)
+    session = _Session(definition, cache_dir, offline=offline, quiet=quiet)
     with session.fetcher as fetcher:
         written = run(
             session.plan, fetcher, session.cache, output_dir, session.console, force=force, epoch=session.epoch
@@ -73,13 +77,14 @@ def lock(
     definition: DefinitionPath = None,
     *,
     update: Annotated[bool, typer.Option("--update", help="Make the lock anew from what there is now.")] = False,
+    offline: Offline = False,
     cache_dir: CacheFolder = None,
     quiet: Quiet = False,
 ) -> None:
     """Choose every package and file, and write NAME.lock beside the definition; or check the one that is there."""
     from isobuilder.locking import make_lock, matching_lock, package_changes, read_old_lock, write_lock
 
-    session = _Session(definition, cache_dir, quiet=quiet)
+    session = _Session(definition, cache_dir, offline=offline, quiet=quiet)
     plan = session.plan
     if not update and matching_lock(plan):
         session.console.result(f"{plan.lock_path}: matches the definition")
@@ -187,7 +192,7 @@ def _options(
 class _Session:
     """What commands that look upstream share: the plan, a console, a cache, a fetcher."""
 
-    def __init__(self, definition: Path | None, cache_dir: Path | None, *, quiet: bool) -> None:
+    def __init__(self, definition: Path | None, cache_dir: Path | None, *, offline: bool, quiet: bool) -> None:
         import datetime as dt
 
         from isobuilder.console import Console
@@ -206,7 +211,7 @@ class _Session:
         if warning := end_of_life_warning(self.plan.release, dt.datetime.now(tz=dt.UTC).date()):
             self.console.warning(warning)
         self.cache = Cache(cache_dir or default_cache_root(os.environ))
-        self.fetcher = Fetcher(self.cache, progress=self.console)
+        self.fetcher = Fetcher(self.cache, progress=self.console, folder=self.plan.definition.folder, offline=offline)
 
 
 def source_date_epoch(environ: Mapping[str, str]) -> int | None:

@@ -27,6 +27,8 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
     `epoch` is the time on the medium, in seconds since 1970; None takes the newest time that upstream carries.
     """
     definition, facts = plan.definition, plan.facts
+    if plan.blueprint.left_out:
+        progress.note(f"note: not on the DVD, and left out: {', '.join(plan.blueprint.left_out)}")
     wanted = plan.blueprint.repositories
     found = upstream.look(wanted, facts.boot, plan.blueprint.tree, definition.arch, fetcher, cache)
     fetcher.fetch_all([file for r in found.repositories for file in wanted_metadata(r)], title="Metadata")

@@ -79,7 +79,6 @@ def _disk(match: DiskMatch | None) -> dict[str, object] | None:
 def _installed_repositories(blueprint: Blueprint) -> list[dict[str, object]]:
     installed = blueprint.release.installed
     names = key_names(key for repository in blueprint.repositories for key in repository.gpgkey)
-    wanted = blueprint.added_repositories if installed.stock_repositories else blueprint.repositories
 
     def reachable(address: str | None) -> str | None:
         return address if installed.https or not address else re.sub(r"^https:", "http:", address)
@@ -94,7 +93,7 @@ def _installed_repositories(blueprint: Blueprint) -> list[dict[str, object]]:
             "gpgkeys": [f"file://{KEY_FOLDER}/{names[key]}" for key in repository.gpgkey],
             "priority": repository.priority,
         }
-        for repository in wanted
+        for repository in blueprint.installed_repositories
     ]
 
 
