@@ -45,8 +45,22 @@ CacheFolder = Annotated[
     Path | None,
     typer.Option("--cache-dir", help="Where downloads are kept; without it the user's cache.", show_default=False),
 ]
+
+
+def _offline(wanted: bool) -> bool:  # noqa: FBT001 - typer's callback
+    # Before any command imports a library that tries out a socket.
+    if wanted:
+        from isobuilder.fetch.offline import refuse_sockets
+
+        refuse_sockets()
+    return wanted
+
+
 Offline = Annotated[
-    bool, typer.Option("--offline", help="Touch no network: all that is needed is in the cache or lies here.")
+    bool,
+    typer.Option(
+        "--offline", callback=_offline, help="Touch no network: all that is needed is in the cache, or lies here."
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results, warnings and errors.")]
 

@@ -201,7 +201,7 @@ class Fetcher:
         """The ways to files, for one thread."""
         if self._offline:
             return Routes(self._local, Remembered(self._memory))
-        # Not before it is needed: urllib3 opens a socket when it is imported.
+        # Not before it is needed: what works without a network should not wait for it.
         from isobuilder.fetch.http import HttpTransfers
 
         return Routes(self._local, HttpTransfers(patience=self._patience, clock=self._clock))
@@ -264,9 +264,7 @@ class Once:
 def _missing(files: Sequence[Wanted]) -> FetchError:
     """What an offline run lacks, a line each, and how much it is together."""
     lines = [f"{shown(file.place.mirrors[0] + file.place.path)}: {filesize.decimal(file.size)}" for file in files]
-    error = offline_error(lines)
-    error.message += f": {filesize.decimal(sum(file.size for file in files))}"
-    return error
+    return offline_error(lines, filesize.decimal(sum(file.size for file in files)))
 
 
 def _summary(failures: Sequence[IsobuilderError], wanted: int, untried: int) -> IsobuilderError:

@@ -119,6 +119,7 @@ class Remembered:
         return seen
 
 
-def offline_error(lines: list[str]) -> FetchError:
-    """The one error of work without a network: all that it would have to ask for."""
-    return FetchError(f"offline, and {len(lines)} needed files are not here", details=lines, hint=_OFFLINE)
+def offline_error(lines: list[str], size: str = "") -> FetchError:
+    """The one error of work without a network: all that it would have to ask for, and how much that is."""
+    many = f"{len(lines)} needed files are" if len(lines) > 1 else "a needed file is"
+    return FetchError(f"offline, and {many} not here{size and f': {size}'}", details=lines, hint=_OFFLINE)
