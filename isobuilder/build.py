@@ -7,7 +7,8 @@ from isobuilder.fetch.cache import Cache
 from isobuilder.fetch.fetcher import Fetcher
 from isobuilder.inputs import check_packages, fetch_inputs
 from isobuilder.iso.writer import Written, check_output, write_iso
-from isobuilder.locking import make_lock, matching_lock, other_versions, write_lock
+from isobuilder.locking import make_lock, matching_lock, other_versions, tool_versions, write_lock
+from isobuilder.manifest import dump_manifest
 from isobuilder.plan import Plan
 from isobuilder.progress import Progress
 
@@ -28,6 +29,12 @@ def build(
     for version in other_versions(lock):
         progress.warning(f"{version}; the bits may differ")
     fetch_inputs(lock, fetcher, cache, output, progress)
-    check_packages(lock, cache, progress)
+    signers = check_packages(lock, cache, progress)
     tree = compose(plan, lock, cache)
-    return write_iso(tree, iso, progress=progress, force=force)
+    return write_iso(
+        tree,
+        iso,
+        progress=progress,
+        force=force,
+        manifest=lambda written: dump_manifest(lock, signers, tree, written, tool_versions()),
+    )

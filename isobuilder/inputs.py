@@ -13,7 +13,7 @@ from isobuilder.fetch.fetcher import Fetcher
 from isobuilder.iso.writer import free_space
 from isobuilder.lock import File, Lock, LockedRepository, Package, RepositoryFile
 from isobuilder.progress import Progress
-from isobuilder.trust.signatures import Keyring, verify_digests, verify_package
+from isobuilder.trust.signatures import Keyring, Signer, verify_digests, verify_package
 
 
 def fetch_inputs(lock: Lock, fetcher: Fetcher, cache: Cache, output: Path, progress: Progress) -> None:
@@ -62,32 +62,35 @@ def _on_mirrors(repository: LockedRepository, file: RepositoryFile) -> Wanted:
     return Wanted(Place(repository.baseurl, file.path), file.sha256, file.size)
 
 
-def check_packages(lock: Lock, cache: Cache, progress: Progress) -> None:
-    """Every package is what the lock says and signed by a key that its repository pins.
+def check_packages(lock: Lock, cache: Cache, progress: Progress) -> dict[str, Signer]:
+    """Every package is what the lock says and signed by a key that its repository pins: by which, by package's sha256.
 
-    Raises TrustError with all that are not.
+    Packages that the definition takes unsigned are not in the result. Raises TrustError with all that are not.
     """
     keyrings = _keyrings(lock, cache)
+    signers: dict[str, Signer] = {}
     findings: list[str] = []
     hints: dict[str, None] = {}
     with progress.task("Signatures", sum(package.file.size for package in lock.packages)) as advance:
         for package in lock.packages:
             try:
-                _check(package, keyrings, cache)
+                if signer := _check(package, keyrings, cache):
+                    signers[package.file.sha256] = signer
             except TrustError as error:
                 findings.append(f"{package.nevra} of repository {package.repository}: {error.message}")
                 hints[error.hint] = None
             advance(package.file.size)
     if findings:
         raise TrustError(f"{len(findings)} packages are not to be trusted", details=findings, hint=" ".join(hints))
+    return signers
 
 
-def _check(package: Package, keyrings: Mapping[str, Keyring], cache: Cache) -> None:
+def _check(package: Package, keyrings: Mapping[str, Keyring], cache: Cache) -> Signer | None:
     path = cache.check(package.file.sha256)
     if keyring := keyrings.get(package.repository):
-        verify_package(path, keyring, nevra=package.nevra)
-    else:
-        verify_digests(path, nevra=package.nevra)
+        return verify_package(path, keyring, nevra=package.nevra)
+    verify_digests(path, nevra=package.nevra)
+    return None
 
 
 def _keyrings(lock: Lock, cache: Cache) -> dict[str, Keyring]:

@@ -227,6 +227,8 @@ def test_an_unsigned_repository_is_taken_only_when_the_definition_says_so_and_th
     done = isobuilder("build", "--quiet", "--cache-dir", str(tmp_path / "cache"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "warning: repository extras: its packages are unsigned, as the definition says" in done.stderr
+    packages = json.loads((tmp_path / "practice-cloud-practice-x86_64.manifest.json").read_text())["packages"]
+    assert {(p["repository"] == "extras", p["signature"] is None) for p in packages} == {(True, True), (False, False)}
 
 
 def test_keys_of_one_name_at_two_addresses(copied_mirror: tuple[Path, str], mirror: Path, tmp_path: Path) -> None:

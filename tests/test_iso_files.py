@@ -44,7 +44,7 @@ def test_a_file_of_several_extents_is_one_file(tmp_path: Path, start: int) -> No
     data = random.Random(1).randbytes(3_000_000)
     iso = make_iso(tmp_path, {"a.bin": data[:2_048_000], "b.bin": data[2_048_000:]})
     image = bytearray(iso.read_bytes())
-    first, second = record_at(image, b"A.BIN;1"), record_at(image, b"B.BIN;1")
+    first, second = record_at(bytes(image), b"A.BIN;1"), record_at(bytes(image), b"B.BIN;1")
     image[first + 25] |= 0x80
     image[second : second + image[second]] = (
         image[second : second + image[second]].replace(b"B.BIN", b"A.BIN").replace(b"b.bin", b"a.bin")
