@@ -15,6 +15,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from isobuilder import __version__
+from isobuilder.cachecommands import cache_app
 from isobuilder.errors import BootError, HostError, IsobuilderError, UsageError
 
 EXIT_BUG = 1
@@ -104,7 +105,7 @@ def lock(
         session.console.result(f"{plan.lock_path}: matches the definition")
         return
     before = read_old_lock(plan)
-    with session.fetcher as fetcher:
+    with session.cache.in_use(), session.fetcher as fetcher:
         after = make_lock(plan, fetcher, session.cache, session.console, epoch=session.epoch)
     write_lock(plan, after)
     for change in package_changes(before, after) if before else []:
@@ -186,6 +187,9 @@ def schema() -> None:
 
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "isobuilder definition"}
     typer.echo(json.dumps(dialect | Definition.model_json_schema(), indent=2))
+
+
+app.add_typer(cache_app, name="cache", short_help="Look after the cache of downloads.")
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback

@@ -13,6 +13,7 @@ from isobuilder.fetch.fetcher import Fetcher
 from isobuilder.iso.writer import free_space
 from isobuilder.lock import File, Lock, LockedRepository, Package, RepositoryFile
 from isobuilder.progress import Progress
+from isobuilder.repository.mirrors import REPOMD
 from isobuilder.trust.signatures import Keyring, Signer, verify_digests, verify_package
 
 
@@ -34,6 +35,8 @@ def fetch_inputs(lock: Lock, fetcher: Fetcher, cache: Cache, output: Path, progr
     if need > free:
         raise HostError(f"{output}: {filesize.decimal(need)} needed at least, {filesize.decimal(free)} free")
     fetcher.fetch_all(files, title="Packages")
+    for file in files:
+        cache.mark_used(file.sha256)
 
 
 def locked_files(lock: Lock) -> list[Wanted]:
@@ -47,6 +50,19 @@ def locked_files(lock: Lock) -> list[Wanted]:
         *(_on_mirrors(repositories[package.repository], package.file) for package in lock.packages),
     ]
     return list({file.sha256: file for file in files}.values())
+
+
+def asked_addresses(lock: Lock) -> set[str]:
+    """Where making this lock looked before it knew what it would find: keys, listings, repomd.xml, and the tree."""
+    addresses = {key.file.url for key in lock.keys}
+    for repository in lock.repositories:
+        addresses.update([repository.listing] if repository.listing else [])
+        addresses.update(f"{mirror}{REPOMD}{end}" for mirror in repository.baseurl for end in ("", ".asc"))
+    for boot in lock.boot:
+        if isinstance(boot.file, File):
+            addresses.add(boot.file.url)
+            addresses.add(f"{boot.file.url.removesuffix(boot.path)}.treeinfo")
+    return addresses
 
 
 def wanted_metadata(repository: LockedRepository) -> list[Wanted]:
