@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from isobuilder.errors import LockError, TrustError, UsageError
+from isobuilder.errors import TrustError, UsageError
 
 if TYPE_CHECKING:
     from isobuilder.fetch.cache import Cache
-    from isobuilder.lock import Lock
 
 cache_app = typer.Typer(help="Look after the cache of downloads.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -106,13 +105,14 @@ def prune(
     from isobuilder.fetch import upkeep
     from isobuilder.fetch.cache import Cache, default_cache_root
     from isobuilder.inputs import asked_addresses, locked_files
+    from isobuilder.lock import required_lock
 
     if not (keep or older_than or everything):
         raise UsageError(
             "this would empty the cache", hint="Give --keep LOCK for what is to stay, --older-than 30d, or --all."
         )
     before = None if older_than is None else time.time() - _age(older_than)
-    locks = [_lock(path) for path in keep or ()]
+    locks = [required_lock(path) for path in keep or ()]
     addresses = {address for lock in locks for address in asked_addresses(lock)}
     pruned = upkeep.prune(
         Cache(cache_dir or default_cache_root(os.environ)),
@@ -166,15 +166,6 @@ def _use(path: Path, cache: "Cache") -> _Use | None:
     files = locked_files(lock)
     here = [file for file in files if cache.has(file.sha256, file.size)]
     return _Use(str(path), len(files), sum(f.size for f in files), len(here), sum(f.size for f in here))
-
-
-def _lock(path: Path) -> "Lock":
-    from isobuilder.lock import read_lock
-
-    lock = read_lock(path)
-    if lock is None:
-        raise LockError(f"{path}: there is no such lock")
-    return lock
 
 
 def _kebab(value: object) -> dict[str, object]:

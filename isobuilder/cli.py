@@ -87,18 +87,32 @@ def build(
     session.console.result(f"{written.path}: {written.size} bytes, sha256 {written.sha256}")
 
 
-@app.command(short_help="Make the lock, or check it.")
+@app.command(short_help="Make the lock, check it, or compare it.")
 def lock(
     definition: DefinitionPath = None,
+    new: Annotated[Path | None, typer.Argument(metavar="NEW", help="With --diff.", show_default=False)] = None,
     *,
     update: Annotated[bool, typer.Option("--update", help="Make the lock anew from what there is now.")] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Write nothing, and say what differs: exit 1 if anything.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what differs as JSON.")] = False,
     offline: Offline = False,
     cache_dir: CacheFolder = None,
     quiet: Quiet = False,
 ) -> None:
-    """Choose every package and file, and write NAME.lock beside the definition; or check the one that is there."""
-    from isobuilder.locking import make_lock, matching_lock, package_changes, read_old_lock, write_lock
+    """Choose every package and file, and write NAME.lock beside the definition; or check the one that is there.
 
+    --diff compares the lock that is there, or one that is named (OLD.lock), with what would be made now, or with a
+    second lock (OLD.lock NEW.lock).
+    """
+    from isobuilder.lockdiff import compare
+    from isobuilder.locking import make_lock, matching_lock, read_old_lock, write_lock
+
+    if diff:
+        _diff(definition, new, cache_dir, offline=offline, as_json=as_json, quiet=quiet)
+    if new or as_json:
+        raise UsageError(f"{new or '--json'}: only with --diff")
     session = _Session(definition, cache_dir, offline=offline, quiet=quiet)
     plan = session.plan
     if not update and matching_lock(plan):
@@ -108,10 +122,31 @@ def lock(
     with session.cache.in_use(), session.fetcher as fetcher:
         after = make_lock(plan, fetcher, session.cache, session.console, epoch=session.epoch)
     write_lock(plan, after)
-    for change in package_changes(before, after) if before else []:
-        session.console.result(change)
+    for line in compare(before, after).lines() if before else []:
+        session.console.result(line)
     count = sum(bool(package.roles) for package in after.packages)
     session.console.result(f"{plan.lock_path}: written, {count} packages on the medium")
+
+
+def _diff(
+    first: Path | None, second: Path | None, cache_dir: Path | None, *, offline: bool, as_json: bool, quiet: bool
+) -> NoReturn:
+    """Say what differs between two locks, or a lock and what would be made now."""
+    from isobuilder.lock import required_lock
+    from isobuilder.lockdiff import compare
+    from isobuilder.locking import make_lock
+
+    if second:
+        old, new = required_lock(first or second), required_lock(second)
+    else:
+        is_lock = first is not None and first.suffix == ".lock"
+        session = _Session(None if is_lock else first, cache_dir, offline=offline, quiet=quiet)
+        old = required_lock(first if first and is_lock else session.plan.lock_path)
+        with session.cache.in_use(), session.fetcher as fetcher:
+            new = make_lock(session.plan, fetcher, session.cache, session.console, epoch=session.epoch)
+    difference = compare(old, new)
+    typer.echo(difference.json() if as_json else "\n".join(difference.lines()))
+    raise typer.Exit(1 if difference.changes else 0)
 
 
 @app.command(short_help="Show a role's kickstart as it will lie on the medium.")

@@ -173,6 +173,14 @@ def read_lock(path: Path) -> Lock | None:
     return lock
 
 
+def required_lock(path: Path) -> Lock:
+    """The lock at `path`. Raises LockError when there is none, or as `read_lock`."""
+    lock = read_lock(path)
+    if lock is None:
+        raise LockError(f"{path}: there is no such lock")
+    return lock
+
+
 def dump_lock(lock: Lock) -> str:
     """The lock as text: JSON with a line for each value, so that version control shows what changed.
 
