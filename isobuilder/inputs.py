@@ -3,14 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich import filesize
-
-from isobuilder.errors import HostError, TrustError
+from isobuilder.budget import make_budget
+from isobuilder.errors import TrustError
 from isobuilder.fetch.cache import Cache
 from isobuilder.fetch.download import Wanted
 from isobuilder.fetch.failover import Place
 from isobuilder.fetch.fetcher import Fetcher
-from isobuilder.iso.writer import free_space
 from isobuilder.lock import File, Lock, LockedRepository, Package, RepositoryFile
 from isobuilder.progress import Progress
 from isobuilder.repository.mirrors import REPOMD
@@ -20,20 +18,14 @@ from isobuilder.trust.signatures import Keyring, Signer, verify_digests, verify_
 def fetch_inputs(lock: Lock, fetcher: Fetcher, cache: Cache, output: Path, progress: Progress) -> None:
     """Bring what the lock names and the cache lacks, having said how much it is and looked whether there is room.
 
-    Raises HostError when the medium alone would not fit into the folder `output`, which is made.
+    Raises HostError when what is missing does not fit into the cache, or the medium into the folder `output`, which is
+    made.
     """
     files = locked_files(lock)
-    missing = sum(file.size for file in files if not cache.has(file.sha256, file.size))
-    on_medium = [*(p.file for p in lock.packages if p.roles), *(b.file for b in lock.boot if b.member is None)]
-    least = sum(file.size for file in {file.sha256: file for file in on_medium}.values())
-    free = _free_space(output)
-    progress.note(
-        f"{sum(bool(package.roles) for package in lock.packages)} packages; the ISO will be a little over "
-        f"{filesize.decimal(least)}, {filesize.decimal(missing)} are to be fetched, {filesize.decimal(free)} are free"
-    )
-    need = least + (missing if _same_file_system(output, cache.root) else 0)
-    if need > free:
-        raise HostError(f"{output}: {filesize.decimal(need)} needed at least, {filesize.decimal(free)} free")
+    budget = make_budget(lock, files, cache, output)
+    for line in budget.lines():
+        progress.note(line)
+    budget.check()
     fetcher.fetch_all(files, title="Packages")
     for file in files:
         cache.mark_used(file.sha256)
@@ -121,18 +113,3 @@ def _keyrings(lock: Lock, cache: Cache) -> dict[str, Keyring]:
         for repository in lock.repositories
         if repository.trust == "signed"
     }
-
-
-def _free_space(output: Path) -> int:
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        return free_space(output)
-    except OSError as error:
-        raise HostError(f"{output}: {error.strerror}", hint="Choose another place with --output-dir.") from error
-
-
-def _same_file_system(one: Path, other: Path) -> bool:
-    try:
-        return one.stat().st_dev == other.stat().st_dev
-    except OSError:
-        return False

@@ -127,7 +127,7 @@ def test_the_same_lock_gives_the_same_bits_elsewhere_and_offline(again: Demo, de
     done = isobuilder("build", "--cache-dir", str(again.cache), cwd=again.folder, **elsewhere)
     assert done.returncode == 0, done.stderr
     # Nothing was fetched: the proxy leads nowhere.
-    assert ", 0 bytes are to be fetched" in done.stderr
+    assert "to fetch: 0 files, 0 bytes; in the cache: " in done.stderr
     assert again.iso.read_bytes() == demo.iso.read_bytes()
 
 

@@ -42,6 +42,15 @@ class Cache:
                 return False
         return stat.S_ISREG(found.st_mode) and found.st_size == size
 
+    def part_size(self, sha256: str) -> int:
+        """How many bytes an unfinished download of the file has left, in bytes; 0 where there is none."""
+        part = self._part(sha256)
+        with cache_errors(part):
+            try:
+                return part.stat().st_size
+            except (FileNotFoundError, NotADirectoryError):
+                return 0
+
     def check(self, sha256: str) -> Path:
         """Where the file lies, its bytes read and found to be what they were. Raises TrustError when they are not."""
         path = self.path(sha256)
