@@ -119,6 +119,7 @@ def _variables(value: str) -> str:
     return value
 
 
+PackagePattern = Annotated[str, Matching(r"[A-Za-z0-9._+:~^*?-]{1,200}", "a package's name or NEVRA, with * and ?")]
 RepositoryUrl = Annotated[Url, AfterValidator(_variables)]
 RepositorySource = Annotated[Source, AfterValidator(_variables)]
 
@@ -129,7 +130,8 @@ class Repository(Table):
     One of `baseurl` (which may be a folder or an ISO), `mirrorlist` (an address of a list of such addresses) and
     `metalink` (the same, with checksums of repomd.xml) is there; in these and in `gpgkey`, `$basearch` stands for the
     architecture. `priority` is in yum's sense: lower wins. With `sha1`, signatures over SHA-1 are accepted, because the
-    release has nothing better.
+    release has nothing better. `excludes` are packages that are not taken from here, `includes` the only ones that are:
+    dnf's excludepkgs and includepkgs.
     """
 
     id: Identifier
@@ -142,6 +144,8 @@ class Repository(Table):
     priority: Annotated[int, Field(ge=1, le=99)] = 99
     trust: Literal["signed", "unsigned"] = "signed"
     repomd_signature: Literal["required", "if-present", "off"] = "if-present"
+    excludes: Many[PackagePattern] = ()
+    includes: Many[PackagePattern] = ()
 
     @property
     def listing(self) -> str | None:

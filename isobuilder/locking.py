@@ -32,7 +32,13 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
     found = upstream.look(wanted, facts.boot, plan.blueprint.tree, definition.arch, fetcher, cache)
     fetcher.fetch_all([file for r in found.repositories for file in wanted_metadata(r)], title="Metadata")
     sources = [
-        Source(r.id, w.priority, {kind: cache.check(file.sha256) for kind, file in r.metadata.items()})
+        Source(
+            r.id,
+            w.priority,
+            {kind: cache.check(file.sha256) for kind, file in r.metadata.items()},
+            excludes=w.excludes,
+            includes=w.includes,
+        )
         for r, w in zip(found.repositories, wanted, strict=True)
     ]
     resolution = resolve(

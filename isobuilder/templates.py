@@ -92,6 +92,8 @@ def _installed_repositories(blueprint: Blueprint) -> list[dict[str, object]]:
             "metalink": reachable(repository.metalink),
             "gpgkeys": [f"file://{KEY_FOLDER}/{names[key]}" for key in repository.gpgkey],
             "priority": repository.priority,
+            "excludes": repository.excludes,
+            "includes": repository.includes,
         }
         for repository in blueprint.installed_repositories
     ]

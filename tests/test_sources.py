@@ -85,11 +85,15 @@ def test_a_dvd_is_enough_and_its_lock_goes_anywhere(site: Path, dvd: Path, tmp_p
 def test_the_installed_system_is_told_of_servers_only(site: Path, dvd: Path) -> None:
     release = site / "practice.toml"
     release.write_text(release.read_text().replace("[kernel-", "[installed]\nstock-repositories = false\n[kernel-"))
-    define(site, f'source = "{dvd}"\n')
+    more = (
+        'id = "more"\nbaseurl = "http://127.0.0.1:9/"\ntrust = "unsigned"\nexcludes = ["a*", "b-1:2"]\nincludes = ["c"]'
+    )
+    define(site, f'source = "{dvd}"\n[[repository]]\n{more}\n')
     text = isobuilder("kickstart", "minimal", cwd=site).stdout
     assert "baseurl=http://127.0.0.1:9/os/" in text
     assert "gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-practice" in text
     assert "dvd" not in text
+    assert "\nexclude=a* b-1:2\nincludepkgs=c\n" in text
 
 
 def test_folders_by_any_spelling(site: Path, mirror: Path) -> None:
