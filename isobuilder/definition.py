@@ -289,8 +289,8 @@ class Definition(Table):
         Annotated[str, Matching(r"[A-Za-z0-9._/-]{1,200}", "a product's name, or the path of its folder")] | None
     ) = None
     volume_id: VolumeId | None = None
-    source: Source | None = None
-    keys: Source | None = None
+    source: RepositorySource | None = None
+    keys: RepositorySource | None = None
     install: Install = Install()
     menu: Menu = Menu()
     repository: Annotated[Many[Repository], AfterValidator(unlike_ids)] = ()
