@@ -93,7 +93,6 @@ def _disk(match: DiskMatch | None) -> dict[str, object] | None:
 def _installed_repositories(blueprint: Blueprint) -> list[dict[str, object]]:
     installed = blueprint.release.installed
     names = key_names(key for repository in blueprint.repositories for key in repository.gpgkey)
-    wanted = blueprint.added_repositories if installed.stock_repositories else blueprint.repositories
 
     def reachable(address: str | None, repository: Repository) -> str | None:
         # Without signatures the way is all that protects what comes.
@@ -110,8 +109,10 @@ def _installed_repositories(blueprint: Blueprint) -> list[dict[str, object]]:
             "metalink": reachable(repository.metalink, repository),
             "gpgkeys": [f"file://{KEY_FOLDER}/{names[key]}" for key in repository.gpgkey],
             "priority": repository.priority,
+            "excludes": repository.excludes,
+            "includes": repository.includes,
         }
-        for repository in wanted
+        for repository in blueprint.installed_repositories
     ]
 
 

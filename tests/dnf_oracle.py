@@ -3,7 +3,7 @@
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 _SCRIPT = """
@@ -18,7 +18,8 @@ for scenario in asked["scenarios"]:
     conf.substitutions.update(arch=asked["arch"], basearch=asked["arch"], releasever="9")
     conf.install_weak_deps, conf.best, conf.assumeno = scenario["weak"], True, True
     for name, (folder, priority) in asked["repositories"].items():
-        base.repos.add_new_repo(name, conf, baseurl=["file://" + folder], priority=priority, gpgcheck=False)
+        options = scenario["options"].get(name, {})
+        base.repos.add_new_repo(name, conf, baseurl=["file://" + folder], priority=priority, gpgcheck=False, **options)
     base.fill_sack(load_system_repo=False)
     base.read_comps(arch_filter=True)
     answer = {"error": None, "packages": []}
@@ -35,11 +36,15 @@ for scenario in asked["scenarios"]:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One thing to ask dnf to install, in the words of its command line."""
+    """One thing to ask dnf to install, in the words of its command line.
+
+    `options` are those of its repositories, by id: excludepkgs, includepkgs.
+    """
 
     install: Sequence[str]
     exclude: Sequence[str] = ()
     weak: bool = True
+    options: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

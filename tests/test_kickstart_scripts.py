@@ -36,6 +36,8 @@ SIGNED = {
     "metalink": None,
     "gpgkeys": ["file:///etc/pki/rpm-gpg/RPM-GPG-KEY-CentOS-7", "file:///etc/pki/rpm-gpg/RPM-GPG-KEY-site"],
     "priority": 99,
+    "excludes": (),
+    "includes": (),
 }
 UNSIGNED = {
     **SIGNED,
@@ -45,6 +47,8 @@ UNSIGNED = {
     "metalink": "https://mirrors.example.org/metalink?repo=site&arch=$basearch",
     "gpgkeys": [],
     "priority": 10,
+    "excludes": ("kernel-debug*", "site-1:2-3.noarch"),
+    "includes": ("site-*",),
 }
 
 
@@ -117,6 +121,8 @@ def test_dead_repositories_are_switched_off_and_ours_written(
         "enabled": "1",
         "gpgcheck": "0",
         "priority": "10",
+        "exclude": "kernel-debug* site-1:2-3.noarch",
+        "includepkgs": "site-*",
     }
     assert "unsigned" in (yum_folder / "isobuilder.repo").read_text()
     assert mode(yum_folder / "isobuilder.repo") == 0o644

@@ -155,4 +155,6 @@ class _Selector:
     def _unknown(self, word: str) -> str:
         if word.startswith("/"):
             return f"no package has the file {word}"
+        if self.pool.is_excluded(word):
+            return f"{word} is left out by the excludes or includes of its repository"
         return f"no package is called {word!r}{did_you_mean(word, self.pool.names())}"
