@@ -130,7 +130,8 @@ class Repository(Table):
 
     One of `baseurl`, `mirrorlist` (an address of a list of such addresses) and `metalink` (the same, with checksums of
     repomd.xml) is there; in these and in `gpgkey`, `$basearch` stands for the architecture. `priority` is in yum's
-    sense: lower wins. With `sha1`, signatures over SHA-1 are accepted, because the release has nothing better.
+    sense: lower wins. With `sha1`, signatures over SHA-1 are accepted, because the release has nothing better. With
+    `module_hotfixes`, no stream of a module hides the repository's packages, as with dnf's option of that name.
     """
 
     id: Identifier
@@ -143,6 +144,7 @@ class Repository(Table):
     priority: Annotated[int, Field(ge=1, le=99)] = 99
     trust: Literal["signed", "unsigned"] = "signed"
     repomd_signature: Literal["required", "if-present", "off"] = "if-present"
+    module_hotfixes: bool = False
 
     @property
     def listing(self) -> str | None:

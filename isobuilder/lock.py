@@ -86,6 +86,17 @@ class Package(Table):
         return f"Packages/{PurePosixPath(unquote(self.file.path)).name}"
 
 
+class ActiveStream(Table):
+    """A stream of a module (NAME:STREAM), which roles it is active in, and why.
+
+    `reasons` has one line for each role: "default stream", "enabled at ks/web.cfg:12", "required by module perl:5.26".
+    """
+
+    stream: Annotated[str, Matching(r"[A-Za-z0-9+._-]+:[A-Za-z0-9+._-]+", "a module's name and stream")]
+    roles: Many[str]
+    reasons: Many[str]
+
+
 class BootFile(Table):
     """A file that boots, and its `path` on the medium; with `member` it is taken out of `file`, a package or an ISO.
 
@@ -126,6 +137,7 @@ class Lock(Table):
     repositories: Many[LockedRepository]
     boot: Many[BootFile]
     packages: Many[Package]
+    modules: Many[ActiveStream] = ()
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:

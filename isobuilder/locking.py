@@ -31,7 +31,12 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
     found = upstream.look(wanted, facts.boot, plan.blueprint.tree, definition.arch, fetcher, cache)
     fetcher.fetch_all([file for r in found.repositories for file in wanted_metadata(r)], title="Metadata")
     sources = [
-        Source(r.id, w.priority, {kind: cache.check(file.sha256) for kind, file in r.metadata.items()})
+        Source(
+            r.id,
+            w.priority,
+            {kind: cache.check(file.sha256) for kind, file in r.metadata.items()},
+            hotfixes=w.module_hotfixes,
+        )
         for r, w in zip(found.repositories, wanted, strict=True)
     ]
     resolution = resolve(
@@ -41,6 +46,7 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
         always=facts.always,
         may=facts.may,
         extra=[packaged.package for packaged in facts.boot.packaged.values()],
+        platform=plan.release.platform,
     )
     kickstart_notes = (note for kickstart in plan.kickstarts for note in kickstart.notes)
     for note in (*found.notes, *kickstart_notes, *resolution.notes):
@@ -68,6 +74,7 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
             ),
         ),
         packages=resolution.packages,
+        modules=resolution.modules,
     )
     for line in taken_on_trust(lock):
         progress.warning(line)

@@ -31,12 +31,13 @@ _FLAGS = (
 class Source:
     """A repository whose metadata lies on disk: `files` by kind (primary, filelists, group, ...), compressed or not.
 
-    `priority` is in yum's sense: lower wins.
+    `priority` is in yum's sense: lower wins. No stream of a module hides the packages of a repository of `hotfixes`.
     """
 
     id: str
     priority: int
     files: Mapping[str, Path]
+    hotfixes: bool = False
 
 
 class PackagePool:
@@ -61,14 +62,33 @@ class PackagePool:
         self._by_name: dict[str, list[Any]] = {}
         for solvable in (solvable for repo in self._repos for solvable in repo.solvables):
             self._by_name.setdefault(solvable.name, []).append(solvable)
+        self._hidden: frozenset[int] = frozenset()
 
     def names(self) -> Iterable[str]:
-        """The name of every package."""
+        """The name of every package, hidden ones too."""
         return self._by_name.keys()
 
+    def every(self, name: str) -> Sequence[Any]:
+        """Every package of that name, hidden ones too."""
+        return self._by_name.get(name, ())
+
+    def providers(self, name: str) -> list[Any]:
+        """Every package that provides something of that name, in whatever version, hidden ones too."""
+        dependency = self.solv.Dep(name, 0)
+        return list(self.solv.whatprovides(dependency)) if dependency else []
+
+    def hotfix(self, solvable: Any) -> bool:
+        """Whether a package is out of a repository of hotfixes."""
+        return self._sources[solvable.repo.name].hotfixes
+
+    def hide(self, numbers: frozenset[int]) -> None:
+        """Look up from now on as if exactly these packages, by libsolv's number, were in no repository."""
+        self._hidden = numbers
+        self.leave_out(())
+
     def leave_out(self, numbers: Iterable[int]) -> None:
-        """Act from now on as if exactly these packages, by libsolv's number, were in no repository."""
-        self.solv.set_disabled_list(sorted(numbers))
+        """Solve from now on without these packages and those that are hidden."""
+        self.solv.set_disabled_list(sorted({*numbers, *self._hidden}))
         self.solv.createwhatprovides()
 
     def named(self, word: str) -> list[list[Any]]:
@@ -94,12 +114,12 @@ class PackagePool:
     def member(self, name: str) -> list[Any]:
         """What a group means by the name of a member: a package of that name (or name.arch), or what replaces it."""
         plain = name.removesuffix(f".{self.arch}")
-        found = [solvable for solvable in self._by_name.get(plain, ()) if plain == name or solvable.arch == self.arch]
+        found = [solvable for solvable in self._seen(plain) if plain == name or solvable.arch == self.arch]
         return found + self._replacements(found)
 
     def called(self, word: str) -> list[Any]:
         """The packages whose names `word` matches, which may be a glob."""
-        return [solvable for name in fnmatch.filter(self._by_name, word) for solvable in self._by_name[name]]
+        return [solvable for name in fnmatch.filter(self._by_name, word) for solvable in self._seen(name)]
 
     def best(self, word: str) -> Any | None:
         """The one package that `word` names: by repository, then own architecture, then version."""
@@ -158,13 +178,17 @@ class PackagePool:
                 for path in owners.get(checksum.hex() if checksum else "", ()):
                     solvable.add_provides(self.solv.Dep(path))
 
+    def _seen(self, name: str) -> list[Any]:
+        return [solvable for solvable in self._by_name.get(name, ()) if solvable.id not in self._hidden]
+
     def _select(self, word: str, flags: int) -> list[Any]:
         found: list[Any] = self.solv.select(word, flags).solvables()
-        return found
+        return [solvable for solvable in found if solvable.id not in self._hidden]
 
     def _providers(self, word: str) -> list[Any]:
         dependency = self.solv.Dep(word, 0)
-        return [s for s in self.solv.whatprovides(dependency) if s.installable()] if dependency else []
+        found = self.solv.whatprovides(dependency) if dependency else ()
+        return [s for s in found if s.installable() and s.id not in self._hidden]
 
     def _replacements(self, solvables: list[Any]) -> list[Any]:
         found = {
@@ -173,7 +197,8 @@ class PackagePool:
             for replacement in self.solv.whatmatchessolvable(solv.SOLVABLE_OBSOLETES, solvable)
         }
         known = {solvable.id for solvable in solvables}
-        return [found[number] for number in sorted(found.keys() - known) if found[number].installable()]
+        shown = sorted(found.keys() - known - self._hidden)
+        return [found[number] for number in shown if found[number].installable()]
 
     def _better(self, one: Any, other: Any) -> bool:
         if one.repo.priority != other.repo.priority:
