@@ -17,7 +17,8 @@ for scenario in asked["scenarios"]:
     conf.logdir, conf.reposdir, conf.varsdir, conf.pluginpath = asked["root"], [], [], []
     conf.substitutions.update(arch=asked["arch"], basearch=asked["arch"], releasever="9")
     conf.install_weak_deps, conf.best, conf.assumeno = scenario["weak"], True, True
-    conf.module_platform_id = asked["platform"] or ""
+    if asked["platform"]:
+        conf.module_platform_id = asked["platform"]
     for name, (folder, priority) in asked["repositories"].items():
         base.repos.add_new_repo(name, conf, baseurl=["file://" + folder], priority=priority, gpgcheck=False,
                                 module_hotfixes=name in asked["hotfixes"])

@@ -1,4 +1,4 @@
-"""Module metadata (modulemd) of a repository: streams and defaults, from bytes to values, and what a medium keeps of it.
+"""Module metadata (modulemd): the streams and defaults of a repository, and what a medium keeps of them.
 
 The format is libmodulemd's (its yaml_specs): modulemd version 2 and modulemd-defaults version 1. Which streams are
 active is not decided here. Obsoletes are kept and not acted on: dnf applies them to streams that are enabled already,
@@ -35,7 +35,7 @@ class ModuleStream:
     """One build of a stream: a document of modulemd.
 
     `requires` has the streams of each required module: any of those listed; without one, any but those that begin with
-    `-`. `demodularized` are names that are no longer the module's. `static` says that `context` is part of its identity.
+    `-`. `demodularized` are names that the module gave up. `static` says that `context` is part of its identity.
     """
 
     repository: str

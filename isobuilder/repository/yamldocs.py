@@ -42,9 +42,9 @@ def documents(data: bytes, where: str) -> Iterator[Document]:
             if isinstance(event, yaml.DocumentStartEvent):
                 if event.tags:
                     raise TrustError(f"{where}: line {_line(event)}: it declares tags of its own; metadata never does")
-                start = event.end_mark.index
+                start = _index(event.end_mark)
                 node = _Builder(where).build(loader.get_event)
-                yield Document(node, text[start : loader.peek_event().start_mark.index].strip("\n"))
+                yield Document(node, text[start : _index(loader.peek_event().start_mark)].strip("\n"))
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise TrustError(f"{where}: not YAML: {' '.join(str(error).split())}") from error
 
@@ -99,3 +99,7 @@ class _Builder:
 
 def _line(event: Any) -> int:
     return int(event.start_mark.line) + 1
+
+
+def _index(mark: Any) -> int:
+    return int(mark.index)

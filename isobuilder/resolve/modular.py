@@ -1,4 +1,4 @@
-"""What modules do to packages: those of streams that are not active are hidden, and so are plain ones that share a name.
+"""What modules do to packages: those of streams that are not active are hidden, and plain ones that share a name.
 
 The rule is libdnf's (dnf-sack.cpp of 0.69, setModuleExcludes). A repository of hotfixes is exempt.
 """

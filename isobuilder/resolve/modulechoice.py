@@ -2,7 +2,7 @@
 
 Anaconda disables what `module --disable` names, enables what `module` names, and hands every @ of %packages to dnf,
 which looks for a module first and for a group where there is none (rhel-8 and rhel-9, payload.py; dnf 4.14,
-module_base.py). Packages are looked up elsewhere.
+module_base.py). Before that, dnf looks up the packages that are named or left out. Packages are looked up elsewhere.
 """
 
 import fnmatch
@@ -17,7 +17,7 @@ from isobuilder.schema import did_you_mean
 
 @dataclass(frozen=True)
 class ProfilePackage:
-    """A package that a profile of a stream asks for: `builds` are the active ones of what the kickstart's line means."""
+    """A package that a profile of a stream asks for, for the kickstart's line that means the stream."""
 
     name: str
     reason: str
@@ -28,10 +28,12 @@ class ProfilePackage:
 class ModuleChoice:
     """The modules of a role. Mistakes and notes are for people to read, mistakes with the line that they stand in.
 
-    `taken` are the @ of %packages that are modules, and no groups. `asked` are the active builds that they mean, whose
+    `before` is what is active while packages are looked up by name: what %packages enables, it enables later. `taken`
+    are the @ of %packages that are modules, and no groups. `asked` are the active builds that they mean, whose
     artifacts come first when `packages` are looked up. `reasons` has the active streams by NAME:STREAM.
     """
 
+    before: Activation
     activation: Activation
     taken: frozenset[WantedGroup]
     asked: tuple[ModuleStream, ...]
@@ -62,7 +64,8 @@ class _Chooser:
             self.disabled |= {stream.name for stream in self._known(command.word, "", command.line)}
         for command in (command for command in commands if command.enable):
             self._enable(self._known(command.word, "", command.line), command.word, command.line)
-        self._enable_needs(self._activate())
+        before = self._activate()
+        self._enable_needs(before)
         # Options make it a group: Anaconda says them behind a slash, with commas.
         words = [*request.groups, *([request.environment] if request.environment else [])]
         wanted = {group: spec for group in words if group.depth == "default" and (spec := ModuleSpec.parse(group.id))}
@@ -74,6 +77,7 @@ class _Chooser:
         asked = [(group, [each for each in means[group] if each in activation.streams]) for group in found]
         packages = [package for group, builds in asked for package in self._profiles(group, wanted[group], builds)]
         return ModuleChoice(
+            before=before,
             activation=activation,
             # What can be no group is no group's mistake.
             taken=frozenset(group for group in wanted if group in found or set(":/") & set(group.id)),
@@ -102,7 +106,8 @@ class _Chooser:
             if spec and streams:
                 why = f"module {spec.name} has no stream {spec.stream}; it has: {', '.join(streams)}"
             else:
-                why = f"there is no module {spec.name if spec else word}{did_you_mean(spec.name if spec else word, modules)}"
+                name = spec.name if spec else word
+                why = f"there is no module {name}{did_you_mean(name, modules)}"
             self.mistakes.append((line, f"{sign}{word}: {why}"))
         return found
 
@@ -138,7 +143,7 @@ class _Chooser:
             self.lines.setdefault(needed.name, self.lines[by.name])
 
     def _refuse(self, activation: Activation, *, asked: bool) -> None:
-        """Anaconda gives up where modules do not fit together, once it has asked dnf for any of them, or for a group."""
+        """Anaconda gives up where modules do not fit together, once it has asked dnf for one of them or for a group."""
         if asked:
             lines = ", ".join(f"{name}:{stream} at line {self.lines[name]}" for name, stream in self.enabled.items())
             enabled = [f"  enabled: {lines}"] if lines else []

@@ -1,6 +1,7 @@
 """The modules of a medium: what repositories publish, what each role makes of it, and what all roles together need."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from isobuilder.hosterrors import host_errors
 from isobuilder.lock import ActiveStream
@@ -10,6 +11,18 @@ from isobuilder.resolve.modular import hidden_packages, platform_of
 from isobuilder.resolve.modulechoice import ModuleChoice, choose_modules
 from isobuilder.resolve.modulepool import PLATFORM, Activation, ModulePool
 from isobuilder.resolve.pool import PackagePool, Source
+
+
+@dataclass(frozen=True)
+class RoleModules:
+    """The modules of a role, and the packages that are not to be seen for them, by libsolv's number.
+
+    `before` are those while packages are looked up by name, `hidden` those from then on.
+    """
+
+    choice: ModuleChoice
+    before: frozenset[int]
+    hidden: frozenset[int]
 
 
 class Modules:
@@ -25,19 +38,19 @@ class Modules:
         self._pool = ModulePool(self._indexes, arch=pool.arch, platform=self._platform)
         self._hidden: dict[tuple[ModuleStream, ...], frozenset[int]] = {}
 
-    def choose(self, request: PackageRequest, path: str) -> ModuleChoice:
+    def choose(self, request: PackageRequest, path: str) -> RoleModules:
         """The modules of the role whose kickstart at `path` makes this request."""
-        return choose_modules(self._pool, request, path)
+        choice = choose_modules(self._pool, request, path)
+        return RoleModules(choice, self._hide(choice.before), self._hide(choice.activation))
 
-    def hidden(self, activation: Activation) -> frozenset[int]:
-        """The packages that are not to be seen with these streams active, by libsolv's number."""
+    def hidden_by_defaults(self) -> frozenset[int]:
+        """The packages that are not to be seen where nobody enables or disables anything, by libsolv's number."""
+        return self._hide(self._pool.activate({}))
+
+    def _hide(self, activation: Activation) -> frozenset[int]:
         if activation.streams not in self._hidden:
             self._hidden[activation.streams] = hidden_packages(self._packages, self._pool.streams, activation)
         return self._hidden[activation.streams]
-
-    def defaults(self) -> Activation:
-        """What is active where nobody says anything."""
-        return self._pool.activate({})
 
     def notes(self) -> Iterator[str]:
         """What a user should know of the modules as they are published."""
@@ -50,11 +63,11 @@ class Modules:
             yield "modules: no repository says which platform this is, so streams that require one are not active"
 
 
-def active_streams(chosen: Sequence[tuple[str, ModuleChoice]]) -> tuple[ActiveStream, ...]:
+def active_streams(chosen: Sequence[tuple[str, RoleModules]]) -> tuple[ActiveStream, ...]:
     """The streams that are active in any of the roles, each role given with its modules."""
     reasons: dict[str, dict[str, str]] = {}
-    for role, choice in chosen:
-        for stream, reason in choice.reasons.items():
+    for role, modules in chosen:
+        for stream, reason in modules.choice.reasons.items():
             reasons.setdefault(stream, {})[role] = reason
     return tuple(
         ActiveStream(stream=stream, roles=tuple(found), reasons=tuple(found.values()))

@@ -11,7 +11,8 @@ from typing import Any
 from isobuilder.readback import PackageRequest, Wanted, WantedGroup
 from isobuilder.repository.comps import Comps, Environment, Group
 from isobuilder.resolve.modular import artifacts
-from isobuilder.resolve.modulechoice import ModuleChoice, ProfilePackage
+from isobuilder.resolve.modulechoice import ProfilePackage
+from isobuilder.resolve.modules import RoleModules
 from isobuilder.resolve.pool import PackagePool
 from isobuilder.schema import did_you_mean
 
@@ -63,20 +64,13 @@ class Selection:
 
 
 def select(
-    pool: PackagePool,
-    comps: Comps,
-    role: RoleRequest,
-    modules: ModuleChoice,
-    hidden: frozenset[int],
-    added: Mapping[str, str],
+    pool: PackagePool, comps: Comps, role: RoleRequest, modules: RoleModules, added: Mapping[str, str]
 ) -> Selection:
     """Look up all that `role` asks for; `added` are names that the installer brings in, each with the reason.
 
-    `modules` are the role's, and `hidden` the packages that are not to be seen for them, by libsolv's number. Mistakes
-    are names that nothing is called by; a member of a group that no repository has is a note, as with dnf.
+    Mistakes are names that nothing is called by; a member of a group that no repository has is a note, as with dnf.
     """
-    pool.hide(hidden)
-    return _Selector(pool, comps, role, modules, hidden).select(added)
+    return _Selector(pool, comps, role, modules).select(added)
 
 
 @dataclass
@@ -84,22 +78,26 @@ class _Selector:
     pool: PackagePool
     comps: Comps
     role: RoleRequest
-    modules: ModuleChoice
-    hidden: frozenset[int]
+    modules: RoleModules
     mistakes: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.pool.hide(self.modules.before)
         excluded = self.role.request.excluded_packages
         self.excluded_by = {
             solvable.id: wanted for wanted in reversed(excluded) for solvable in self.pool.called(wanted.text)
         }
 
     def select(self, added: Mapping[str, str]) -> Selection:
-        self.mistakes += [f"{self._place(line)}: {mistake}" for line, mistake in self.modules.mistakes]
-        self.notes += [f"role {self.role.role}: {note}" for note in self.modules.notes]
-        asks = (*self._named(), *self._of_modules(), *self._grouped(), *self._added(added))
-        return Selection(self.role, asks, self.excluded_by, self.hidden, tuple(self.mistakes), tuple(self.notes))
+        choice = self.modules.choice
+        self.mistakes += [f"{self._place(line)}: {mistake}" for line, mistake in choice.mistakes]
+        self.notes += [f"role {self.role.role}: {note}" for note in choice.notes]
+        named, brought = list(self._named()), list(self._added(added))
+        self.pool.hide(self.modules.hidden)
+        asks = (*named, *self._of_modules(), *self._grouped(), *brought)
+        mistakes, notes = tuple(self.mistakes), tuple(self.notes)
+        return Selection(self.role, asks, self.excluded_by, self.modules.hidden, mistakes, notes)
 
     def _place(self, line: int) -> str:
         return self.role.where(line) if line else f"role {self.role.role}"
@@ -127,8 +125,8 @@ class _Selector:
 
     def _of_modules(self) -> Iterator[Ask]:
         """What profiles ask for: out of the streams that were asked for or a repository of hotfixes, else whatever."""
-        known = {found.id for build in self.modules.asked for found in artifacts(self.pool, build.artifacts)}
-        for package in dict.fromkeys(self.modules.packages):
+        known = {found.id for build in self.modules.choice.asked for found in artifacts(self.pool, build.artifacts)}
+        for package in dict.fromkeys(self.modules.choice.packages):
             seen = self.pool.called(package.name)
             own = [found for found in seen if found.id in known or self.pool.hotfix(found)]
             yield from self._of_module(package, own or seen)
@@ -147,7 +145,7 @@ class _Selector:
         skipped = {group.id for group in self.role.request.excluded_groups}
         environment = self.role.request.environment
         wanted = [*self.role.request.groups, *([environment] if environment else [])]
-        for line in (line for line in wanted if line not in self.modules.taken):
+        for line in (line for line in wanted if line not in self.modules.choice.taken):
             where = self.role.where(line.line)
             for group in self._groups(line, where):
                 if group.id not in skipped:
@@ -192,8 +190,6 @@ class _Selector:
         if word.startswith("/"):
             return f"no package has the file {word}"
         named = (found for name in fnmatch.filter(self.pool.names(), word) for found in self.pool.every(name))
-        if any(found.id in self.hidden for found in named):
-            return (
-                f"every package called {word!r} is hidden by module streams; the stream that it is in has to be enabled"
-            )
+        if any(found.id in self.modules.before | self.modules.hidden for found in named):
+            return f"every package called {word!r} is hidden by module streams; the command module can enable another"
         return f"no package is called {word!r}{did_you_mean(word, self.pool.names())}"

@@ -21,6 +21,7 @@ from isobuilder.resolve.selection import INSTALLER, SCREENS, Ask, RoleRequest, S
 
 __all__ = ["Resolution", "RoleRequest", "Source", "resolve"]
 
+_TOO_LATE = "; names in %packages are looked up before its @ enable streams, and after the command module does"
 _WEAK_RELATIONS = MappingProxyType(
     {
         solv.Solver.SOLVER_REASON_RECOMMENDED: "recommended by",
@@ -73,12 +74,8 @@ def resolve(
     ways = (installer, person) if may else (installer,)
     modules = Modules(sources, pool, platform)
     chosen_modules = [(role, modules.choose(role.request, role.path)) for role in roles]
-    selections = [
-        select(pool, comps, role, choice, modules.hidden(choice.activation), added)
-        for role, choice in chosen_modules
-        for added in ways
-    ]
-    pool.hide(modules.hidden(modules.defaults()))
+    selections = [select(pool, comps, role, own, added) for role, own in chosen_modules for added in ways]
+    pool.hide(modules.hidden_by_defaults())
     extras = {name: pool.best(name) for name in extra}
     _refuse(
         "packages or groups are asked for that no repository has",
@@ -103,7 +100,7 @@ def resolve(
     return Resolution(
         tuple(sorted(packages.values(), key=lambda package: (package.nevra, package.repository))),
         {name: packages[found.id] for name, found in extras.items() if found},
-        active_streams([(role.role, choice) for role, choice in chosen_modules]),
+        active_streams([(role.role, own) for role, own in chosen_modules]),
         tuple(notes),
     )
 
@@ -158,7 +155,7 @@ def _account(problem: Any, selection: Selection) -> Iterator[str]:
     for info in (rule.info() for rule in problem.findallproblemrules()):
         shut = info.solvable.id if info.type == solv.Solver.SOLVER_RULE_PKG_NOT_INSTALLABLE else 0
         if shut in selection.hidden:
-            yield f"  {info.solvable} is hidden by module streams"
+            yield f"  {info.solvable} is hidden by module streams{_TOO_LATE}"
         elif excluded := selection.left_out.get(shut):
             yield f"  {info.solvable} is left out by -{excluded.text} at {selection.role.where(excluded.line)}"
         elif (text := info.problemstr()) != str(problem):
