@@ -49,7 +49,8 @@ class LockedRepository(Table):
 
     `baseurl` are its mirrors, best first: all that will be asked. `listing` is the metalink or mirror list that named
     them; nobody asks it again. `sha1` says that signatures over SHA-1 are accepted. `repomd_signer` is the fingerprint
-    of the key that signed repomd.xml, when the repository signs it.
+    of the key that signed repomd.xml, when the repository signs it. With `module_hotfixes`, no stream of a module hides
+    its packages.
     """
 
     id: str
@@ -60,6 +61,7 @@ class LockedRepository(Table):
     sha1: bool
     repomd_signer: str | None
     metadata: dict[str, RepositoryFile]
+    module_hotfixes: bool = False
 
 
 class Package(Table):
@@ -123,6 +125,7 @@ class Lock(Table):
     """What a medium is made of.
 
     `made_from` has a digest for each input, by its dotted name; `made_with` the version of each tool and library.
+    `modules` are the streams that are active in any role.
     """
 
     version: Literal[1] = 1

@@ -154,16 +154,21 @@ def _contradictions(lock: Lock, plan: Plan) -> Iterator[str]:
         if locked != planned:
             yield f"{key}: the lock says {_shown(locked)}, the definition {_shown(planned)}"
     roles = {kickstart.role for kickstart in plan.kickstarts}
-    if unknown := {role for package in lock.packages for role in package.roles} - roles:
+    if unknown := {role for chosen in (*lock.packages, *lock.modules) for role in chosen.roles} - roles:
         yield f"roles: the definition has no {_shown(unknown)}"
     if not any(package.roles for package in lock.packages):
         yield "packages: none is for any role"
     # Which mirrors a listing names, the definition cannot say.
-    wanted = {r.id: (r.listing or (r.baseurl,), r.trust, r.fingerprint, r.sha1) for r in plan.blueprint.repositories}
-    locked_repositories = {r.id: (r.listing or r.baseurl, r.trust, r.fingerprints, r.sha1) for r in lock.repositories}
+    wanted = {
+        r.id: (r.listing or (r.baseurl,), r.trust, r.fingerprint, r.sha1, r.module_hotfixes)
+        for r in plan.blueprint.repositories
+    }
+    locked_repositories = {
+        r.id: (r.listing or r.baseurl, r.trust, r.fingerprints, r.sha1, r.module_hotfixes) for r in lock.repositories
+    }
     for name in sorted(wanted.keys() | locked_repositories.keys()):
         if wanted.get(name) != locked_repositories.get(name):
-            yield f"repository {name}: address, trust, fingerprints or sha1 are not those of the definition"
+            yield f"repository {name}: address, trust, fingerprints, sha1 or module-hotfixes are not those of the definition"
     signers = {r.id: r.repomd_signer for r in lock.repositories}
     for repository in plan.blueprint.repositories:
         if repository.repomd_signature == "required" and not signers.get(repository.id):

@@ -93,6 +93,7 @@ def _installed_repositories(blueprint: Blueprint) -> list[dict[str, object]]:
             "metalink": reachable(repository.metalink),
             "gpgkeys": [f"file://{KEY_FOLDER}/{names[key]}" for key in repository.gpgkey],
             "priority": repository.priority,
+            "module_hotfixes": repository.module_hotfixes,
         }
         for repository in wanted
     ]

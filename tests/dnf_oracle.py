@@ -26,11 +26,10 @@ for scenario in asked["scenarios"]:
     base.read_comps(arch_filter=True)
     answer = {"error": None, "packages": [], "modules": []}
     try:
-        # In Anaconda's order.
-        modules = dnf.module.module_base.ModuleBase(base)
-        if scenario["disable"]:
+        # As Anaconda does it, which calls both even where there is nothing to do.
+        if scenario["disable"] or scenario["enable"]:
+            modules = dnf.module.module_base.ModuleBase(base)
             modules.disable(scenario["disable"])
-        if scenario["enable"]:
             modules.enable(scenario["enable"])
         base.install_specs(scenario["install"], exclude=scenario["exclude"])
         base.resolve()

@@ -275,6 +275,7 @@ def assert_as_dnf(
     if different:
         import pprint; pprint.pprint(different, width=160)
     assert not different
+    print("REFUSED", sum(bool(a.error) for a in answers), len(answers))
     return [bool(answer.error) for answer in answers]
 
 
@@ -351,14 +352,14 @@ def test_the_platform_is_said_or_found(platform: str | None, tmp_path: Path) -> 
 def random_repo(random: random.Random) -> Repo:
     """Some modules that require each other, with packages by few names, so that they hide each other."""
     names, streams, modules = "abcdef", ["1", "2", "3"], ["p", "q", "r", "s"]
-    packages = [Fake(name, f"{random.randint(1, 9)}-1.plain", "x86_64") for name in random.sample(names, 3)]
+    packages = [Fake(name, f"{random.randint(1, 9)}-1.plain", "x86_64") for name in random.sample(names, 4)]
     builds = []
     for module in modules:
         for stream in random.sample(streams, random.randint(1, 3)):
             for version, context in random.sample([(1, "aa"), (2, "aa"), (2, "bb")], random.randint(1, 2)):
                 required = {
-                    other: random.choice([[], ["1"], ["1", "2"], ["-1"], ["3", "2", "1"]])
-                    for other in random.sample(modules, random.choice([0, 0, 1, 2]))
+                    other: random.choice([[], [], ["1", "2"], ["-1"], ["3", "2", "1"]])
+                    for other in random.sample(modules, random.choice([0, 0, 0, 1]))
                     if other != module
                 }
                 inside = [
@@ -366,7 +367,7 @@ def random_repo(random: random.Random) -> Repo:
                         name,
                         f"{random.randint(1, 9)}-{version}.{module}{stream}{context}",
                         "x86_64",
-                        requires=random.choice([(), (), tuple(random.sample(names, 1))]),
+                        requires=random.choice([(), (), (), tuple(random.sample(names, 1))]),
                         provides=random.choice([(), (), tuple(random.sample(names, 1))]),
                     )
                     for name in random.sample(names, random.randint(1, 2))
@@ -398,13 +399,14 @@ def test_random_repositories_as_with_dnf(seed: int, tmp_path: Path) -> None:
     scenarios = []
     for _ in range(40):
         words = [f"@{chance.choice('pqrs')}{chance.choice(['', ':1', ':2', ':3'])}", *chance.sample("abcdef", 2)]
-        commands = [f"{chance.choice('pqrs')}:{chance.choice('123')}"]
+        asked = chance.sample(words, chance.randint(1, 2))
+        others = sorted(set("abcdef") - set(asked))
         scenarios.append(
             Scenario(
-                chance.sample(words, chance.randint(1, 2)),
-                chance.choice([(), (), (chance.choice("abcdef"),)]),
-                enable=chance.choice([(), (), commands]),
-                disable=chance.choice([(), (), chance.sample("pqrs", 1)]),
+                asked,
+                chance.choice([[], [], others[:1]]),
+                enable=chance.choice([[], [], [f"{chance.choice('pqrs')}:{chance.choice('123')}"]]),
+                disable=chance.choice([[], [], chance.sample("pqrs", 1)]),
             )
         )
     assert_as_dnf({"main": repo}, scenarios, tmp_path)

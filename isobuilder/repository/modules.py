@@ -6,7 +6,7 @@ and in a new system none is.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,22 +83,44 @@ class ModuleIndex:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Published:
+    """A repository's modules with the documents' texts: of streams by full id, and what else is said of a module."""
+
+    index: ModuleIndex
+    texts: Mapping[str, str]
+    others: tuple[tuple[str, str], ...]
+
+
 def parse_modules(data: bytes, repository: str) -> ModuleIndex:
     """Read the modules of a repository, compressed or not. Raises TrustError for what is not modulemd."""
+    return read_modules(data, repository).index
+
+
+def read_modules(data: bytes, repository: str) -> Published:
+    """Read the modules of a repository like parse_modules, and keep the texts of their documents.
+
+    Of two builds of one identity the later one in the file counts, and of two defaults of one module.
+    """
     streams: dict[str, ModuleStream] = {}
+    texts: dict[str, str] = {}
     defaults: dict[str, ModuleDefaults] = {}
+    others: list[tuple[str, str]] = []
     notes: dict[str, None] = {}
     for reader in _read(data, repository):
         match reader.kind:
             case "modulemd", "2":
                 stream = _stream(reader, repository)
-                streams[stream.full_id] = stream
+                streams[stream.full_id], texts[stream.full_id] = stream, reader.document.text
             case "modulemd-defaults", "1":
                 found = _defaults(reader)
                 defaults[found.module] = found
-            case "modulemd" | "modulemd-defaults" as kind, version:
-                notes[f"repository {repository}: {kind} of version {version} is left out"] = None
-    return ModuleIndex(tuple(sorted(streams.values(), key=lambda stream: stream.name)), defaults, tuple(notes))
+            case "modulemd-obsoletes" | "modulemd-translations", "1":
+                others.append((reader.text("module"), reader.document.text))
+            case kind, version:
+                notes[f"repository {repository}: modules: {kind} of version {version} is left out"] = None
+    index = ModuleIndex(tuple(sorted(streams.values(), key=lambda stream: stream.name)), defaults, tuple(notes))
+    return Published(index, texts, tuple(others))
 
 
 def merge_defaults(indexes: Iterable[ModuleIndex]) -> dict[str, ModuleDefaults] | None:
@@ -129,27 +151,6 @@ def merge_defaults(indexes: Iterable[ModuleIndex]) -> dict[str, ModuleDefaults] 
     for module in contested:
         merged[module] = ModuleDefaults(module, merged[module].modified, "", merged[module].profiles)
     return merged
-
-
-def kept_modules(data: bytes, repository: str, streams: Sequence[str]) -> Iterator[str]:
-    """The documents that a medium with these `streams` (NAME:STREAM) keeps of a repository, as they were written.
-
-    Every build of a stream is kept, so that contexts are chosen on the medium as upstream, all defaults, and what is
-    said of the modules besides. Builds of other streams are not: their packages are not there.
-    """
-    modules = {stream.partition(":")[0] for stream in streams}
-    for reader in _read(data, repository):
-        match reader.kind:
-            case "modulemd", "2":
-                keep = f"{reader.text('name')}:{reader.text('stream')}" in streams
-            case "modulemd-defaults", "1":
-                keep = True
-            case "modulemd-obsoletes" | "modulemd-translations", _:
-                keep = reader.text("module") in modules
-            case _:
-                keep = False
-        if keep:
-            yield reader.document.text
 
 
 def _read(data: bytes, repository: str) -> Iterator["_Reader"]:

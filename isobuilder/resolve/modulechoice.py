@@ -55,25 +55,26 @@ class _Chooser:
     enabled: dict[str, str] = field(default_factory=dict)
     disabled: set[str] = field(default_factory=set)
     lines: dict[str, int] = field(default_factory=dict)
+    strict: bool = True
     mistakes: list[tuple[int, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def choose(self, request: PackageRequest) -> ModuleChoice:
-        commands = request.modules
-        for command in (command for command in commands if not command.enable):
-            self.disabled |= {stream.name for stream in self._known(command.word, "", command.line)}
-        for command in (command for command in commands if command.enable):
-            self._enable(self._known(command.word, "", command.line), command.word, command.line)
-        before = self._activate()
-        self._enable_needs(before)
         # Options make it a group: Anaconda says them behind a slash, with commas.
         words = [*request.groups, *([request.environment] if request.environment else [])]
         wanted = {group: spec for group in words if group.depth == "default" and (spec := ModuleSpec.parse(group.id))}
+        self.strict = bool(words or request.modules)
+        for command in (command for command in request.modules if not command.enable):
+            self.disabled |= {stream.name for stream in self._known(command.word, "", command.line)}
+        self._activate()
+        for command in (command for command in request.modules if command.enable):
+            self._enable(self._known(command.word, "", command.line), command.word, command.line)
+        before = self._activate()
+        self._enable_needs(before)
         found = {group: streams for group, spec in wanted.items() if (streams := self._named(group, spec))}
         means = {group: self._enable(streams, f"@{group.id}", group.line) for group, streams in found.items()}
-        activation = self._activate()
-        if activation.problems:
-            self._refuse(activation, asked=bool(words or commands))
+        # Only for groups and modules does dnf look once more; what an enabled stream needs is enabled by then.
+        activation = self._activate() if words else before
         asked = [(group, [each for each in means[group] if each in activation.streams]) for group in found]
         packages = [package for group, builds in asked for package in self._profiles(group, wanted[group], builds)]
         return ModuleChoice(
@@ -85,11 +86,24 @@ class _Chooser:
             packages=tuple(packages),
             reasons=self._reasons(activation),
             mistakes=tuple(dict.fromkeys(self.mistakes)),
-            notes=tuple(self.notes),
+            notes=tuple(dict.fromkeys(self.notes)),
         )
 
     def _activate(self) -> Activation:
-        return self.pool.activate(self.enabled, frozenset(self.disabled))
+        """What is active now. Anaconda gives up where modules do not fit together, at each step.
+
+        Where a role has no group and no module, which only --nocore makes so, it is a note.
+        """
+        activation = self.pool.activate(self.enabled, frozenset(self.disabled))
+        problems = [f"modules: {line}" for line in activation.problems]
+        if problems and self.enabled:
+            lines = (f"{name}:{stream} at line {self.lines[name]}" for name, stream in self.enabled.items())
+            problems.append(f"  enabled: {', '.join(lines)}")
+        if self.strict:
+            self.mistakes += [(0, line) for line in problems]
+        else:
+            self.notes += problems
+        return activation
 
     def _named(self, group: WantedGroup, spec: ModuleSpec) -> list[ModuleStream]:
         """What an @ of %packages means; nothing where it is a group, or a mistake where it can be none."""
@@ -141,16 +155,6 @@ class _Chooser:
         for needed, by in activation.needed_by([s for s in activation.streams if s.name in self.enabled]):
             self.enabled.setdefault(needed.name, needed.stream)
             self.lines.setdefault(needed.name, self.lines[by.name])
-
-    def _refuse(self, activation: Activation, *, asked: bool) -> None:
-        """Anaconda gives up where modules do not fit together, once it has asked dnf for one of them or for a group."""
-        if asked:
-            lines = ", ".join(f"{name}:{stream} at line {self.lines[name]}" for name, stream in self.enabled.items())
-            enabled = [f"  enabled: {lines}"] if lines else []
-            self.mistakes += [(0, f"modules: {line}") for line in activation.problems]
-            self.mistakes += [(0, line) for line in enabled]
-        else:
-            self.notes += [f"modules: {line}" for line in activation.problems]
 
     def _profiles(
         self, group: WantedGroup, spec: ModuleSpec, builds: Sequence[ModuleStream]
