@@ -154,7 +154,7 @@ def _contradictions(lock: Lock, plan: Plan) -> Iterator[str]:
         if locked != planned:
             yield f"{key}: the lock says {_shown(locked)}, the definition {_shown(planned)}"
     roles = {kickstart.role for kickstart in plan.kickstarts}
-    if unknown := {role for chosen in (*lock.packages, *lock.modules) for role in chosen.roles} - roles:
+    if unknown := {role for named in _roles(lock) for role in named} - roles:
         yield f"roles: the definition has no {_shown(unknown)}"
     if not any(package.roles for package in lock.packages):
         yield "packages: none is for any role"
@@ -168,11 +168,17 @@ def _contradictions(lock: Lock, plan: Plan) -> Iterator[str]:
     }
     for name in sorted(wanted.keys() | locked_repositories.keys()):
         if wanted.get(name) != locked_repositories.get(name):
-            yield f"repository {name}: address, trust, fingerprints, sha1 or module-hotfixes are not those of the definition"
+            keys = "address, trust, fingerprints, sha1 or module-hotfixes"
+            yield f"repository {name}: {keys} are not those of the definition"
     signers = {r.id: r.repomd_signer for r in lock.repositories}
     for repository in plan.blueprint.repositories:
         if repository.repomd_signature == "required" and not signers.get(repository.id):
             yield f"repository {repository.id}: its metadata must be signed, and was not"
+
+
+def _roles(lock: Lock) -> Iterator[Sequence[str]]:
+    yield from (package.roles for package in lock.packages)
+    yield from (active.roles for active in lock.modules)
 
 
 def _shown(value: object) -> str:

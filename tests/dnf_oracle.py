@@ -26,8 +26,8 @@ for scenario in asked["scenarios"]:
     base.read_comps(arch_filter=True)
     answer = {"error": None, "packages": [], "modules": []}
     try:
-        # As Anaconda does it, which calls both even where there is nothing to do.
-        if scenario["disable"] or scenario["enable"]:
+        # As Anaconda does it, which calls both even where there is nothing to do. It always has a group.
+        if scenario["disable"] or scenario["enable"] or any(word.startswith("@") for word in scenario["install"]):
             modules = dnf.module.module_base.ModuleBase(base)
             modules.disable(scenario["disable"])
             modules.enable(scenario["enable"])

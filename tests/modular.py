@@ -47,7 +47,9 @@ class Build:
         )
 
 
-def defaults(module: str, stream: str = "", profiles: Mapping[str, Sequence[str]] | None = None, modified: int = 1) -> str:
+def defaults(
+    module: str, stream: str = "", profiles: Mapping[str, Sequence[str]] | None = None, modified: int = 1
+) -> str:
     """A document of modulemd-defaults."""
     listed = "".join(f"\n    {quoted(name)}: [{', '.join(names)}]" for name, names in (profiles or {}).items())
     return (

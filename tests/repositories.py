@@ -81,7 +81,7 @@ def make_repository(
     priority: int = 99,
     hotfixes: bool = False,
 ) -> Source:
-    """Write `folder`/repodata for `packages`; `comps` is what lies inside of its <comps> element, `modules` all YAML."""
+    """Write `folder`/repodata for `packages`; `comps` is what lies inside of <comps>, `modules` modulemd."""
     repodata = folder / "repodata"
     repodata.mkdir(parents=True)
     repomd = createrepo_c.Repomd()

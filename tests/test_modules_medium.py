@@ -12,8 +12,8 @@ from isobuilder.repository.modulesfile import HOTFIXES
 from isobuilder.repository.repodata import write_repodata
 from tests.dnf_oracle import Scenario, ask_dnf
 from tests.modular import Build, defaults
+from tests.module_cases import MAIN, SITE, Repo, mod, run
 from tests.repositories import Fake
-from tests.test_modules import MAIN, SITE, Repo, mod, run
 
 EPOCH = 1_700_000_000
 ROLES = [

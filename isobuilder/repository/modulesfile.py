@@ -36,12 +36,10 @@ class MediumModules:
         self.names = frozenset(artifact.name for build in builds for artifact in build.artifacts)
 
     def text(self, hotfixes: Mapping[str, str]) -> bytes:
-        """The file as plain YAML, empty without modules. `hotfixes` are packages that no stream hides: NEVRA to name."""
+        """The file as plain YAML, or nothing. `hotfixes` are packages that no stream may hide: NEVRA to name."""
         if not self._kept:
             return b""
-        others = (
-            text for each in self._published for module, text in each.others if module in self._modules
-        )
+        others = (text for each in self._published for module, text in each.others if module in self._modules)
         defaults = merge_defaults(each.index for each in self._published) or {}
         written = [*self._kept.values(), *dict.fromkeys(others)]
         for module, known in sorted(defaults.items()):

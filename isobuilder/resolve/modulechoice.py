@@ -139,7 +139,7 @@ class _Chooser:
                     )
                     continue
             if self.enabled.get(module, stream) != stream:
-                other = f"{self.enabled[module]}, enabled at {self.path}:{self.lines[module]}"
+                other = f"{self.enabled[module]} ({self.path}:{self.lines[module]})"
                 self.mistakes.append(
                     (line, f"{word}: module {module} can have one stream only, not {stream} and {other}")
                 )

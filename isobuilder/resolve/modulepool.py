@@ -96,10 +96,7 @@ class ModulePool:
         self._solv.setarch(arch)
         self._repos = [self._solv.add_repo("available"), self._solv.add_repo("@System")]
         contexts = _static_contexts(self.streams)
-        self._solvables = {
-            self._add(stream, contexts.get(_identity(stream)) or _requires_text(stream) or "NoRequires"): stream
-            for stream in self.streams
-        }
+        self._solvables = {self._add(stream, _context(stream, contexts)): stream for stream in self.streams}
         self._names = {number: self._solv.id2solvable(number).name for number in self._solvables}
         if platform:
             self._provide(self._repos[1].add_solvable(), PLATFORM, platform, "00000000", "0", "noarch")
@@ -209,6 +206,13 @@ def _requires_text(stream: ModuleStream) -> str:
 
 def _identity(stream: ModuleStream) -> tuple[str, str]:
     return stream.id, _requires_text(stream)
+
+
+def _context(stream: ModuleStream, static: Mapping[tuple[str, str], str]) -> str:
+    """What tells a build from others of its stream: its own context where that is static, else what it requires."""
+    if stream.static:
+        return stream.context
+    return static.get(_identity(stream)) or _requires_text(stream) or "NoRequires"
 
 
 def _static_contexts(streams: Sequence[ModuleStream]) -> dict[tuple[str, str], str]:

@@ -191,5 +191,5 @@ class _Selector:
             return f"no package has the file {word}"
         named = (found for name in fnmatch.filter(self.pool.names(), word) for found in self.pool.every(name))
         if any(found.id in self.modules.before | self.modules.hidden for found in named):
-            return f"every package called {word!r} is hidden by module streams; the command module can enable another"
+            return f"every package called {word!r} is hidden by module streams; `module` enables others"
         return f"no package is called {word!r}{did_you_mean(word, self.pool.names())}"

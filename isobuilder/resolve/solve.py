@@ -21,7 +21,8 @@ from isobuilder.resolve.selection import INSTALLER, SCREENS, Ask, RoleRequest, S
 
 __all__ = ["Resolution", "RoleRequest", "Source", "resolve"]
 
-_TOO_LATE = "; names in %packages are looked up before its @ enable streams, and after the command module does"
+# dnf looks up names before it enables what the @ of %packages names; what the command `module` names, it enables first.
+_TOO_LATE = "; an @ enables its stream too late for names, `module --name --stream` does not"
 _WEAK_RELATIONS = MappingProxyType(
     {
         solv.Solver.SOLVER_REASON_RECOMMENDED: "recommended by",
