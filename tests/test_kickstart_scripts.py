@@ -36,6 +36,7 @@ SIGNED = {
     "metalink": None,
     "gpgkeys": ["file:///etc/pki/rpm-gpg/RPM-GPG-KEY-CentOS-7", "file:///etc/pki/rpm-gpg/RPM-GPG-KEY-site"],
     "priority": 99,
+    "module_hotfixes": False,
 }
 UNSIGNED = {
     **SIGNED,
@@ -45,6 +46,7 @@ UNSIGNED = {
     "metalink": "https://mirrors.example.org/metalink?repo=site&arch=$basearch",
     "gpgkeys": [],
     "priority": 10,
+    "module_hotfixes": True,
 }
 
 
@@ -117,6 +119,7 @@ def test_dead_repositories_are_switched_off_and_ours_written(
         "enabled": "1",
         "gpgcheck": "0",
         "priority": "10",
+        "module_hotfixes": "1",
     }
     assert "unsigned" in (yum_folder / "isobuilder.repo").read_text()
     assert mode(yum_folder / "isobuilder.repo") == 0o644

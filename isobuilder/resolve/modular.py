@@ -31,7 +31,7 @@ def hidden_packages(pool: PackagePool, streams: Iterable[ModuleStream], activati
 def artifacts(pool: PackagePool, wanted: Iterable[Artifact]) -> Iterator[Any]:
     """The packages that are in the repositories of those that a stream lists."""
     for artifact in wanted:
-        yield from (found for found in pool.every(artifact.name) if str(found) == artifact.key)
+        yield from pool.by_nevra.get(artifact.key, ())
 
 
 def platform_of(pool: PackagePool) -> str | None:

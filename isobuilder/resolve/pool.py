@@ -4,6 +4,7 @@ What shall be installed is not decided here.
 """
 
 import fnmatch
+import functools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -71,6 +72,14 @@ class PackagePool:
     def every(self, name: str) -> Sequence[Any]:
         """Every package of that name, hidden ones too."""
         return self._by_name.get(name, ())
+
+    @functools.cached_property
+    def by_nevra(self) -> Mapping[str, Sequence[Any]]:
+        """Every package by NAME-[EPOCH:]VERSION-RELEASE.ARCH, hidden ones too; several repositories may have the same."""
+        found: dict[str, list[Any]] = {}
+        for solvable in (solvable for solvables in self._by_name.values() for solvable in solvables):
+            found.setdefault(str(solvable), []).append(solvable)
+        return found
 
     def providers(self, name: str) -> list[Any]:
         """Every package that provides something of that name, in whatever version, hidden ones too."""
