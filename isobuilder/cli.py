@@ -17,6 +17,8 @@ import typer
 from isobuilder import __version__
 from isobuilder.errors import BootError, HostError, IsobuilderError, UsageError
 
+OURS_IS_USED = "there is no {path}; this is the definition that ships with isobuilder"
+
 EXIT_BUG = 1
 EXIT_INTERRUPTED = 130
 
@@ -119,6 +121,9 @@ def boot(
     *,
     entry: Annotated[str, typer.Option("--entry", help="The menu entry to choose: a role, check, rescue or local.")],
     firmware: Annotated[Literal["bios", "uefi"], typer.Option("--firmware", help="How the machine starts.")] = "uefi",
+    secure_boot: Annotated[
+        bool, typer.Option("--secure-boot", help="With UEFI: accept only loaders signed by Microsoft's keys.")
+    ] = False,
     medium: Annotated[Literal["cdrom", "usb"], typer.Option("--as", help="How the machine sees the medium.")] = "cdrom",
     marker: Annotated[
         str | None,
@@ -135,11 +140,13 @@ def boot(
     from isobuilder.boot.check import boot_check
     from isobuilder.console import Console
 
+    if secure_boot and firmware == "bios":
+        raise UsageError("--secure-boot: a BIOS has no Secure Boot", hint="Leave out --firmware bios.")
     console = Console(quiet=quiet)
     verdict = boot_check(
         iso,
         entry=entry,
-        firmware=firmware,
+        firmware="uefi-secure" if secure_boot else firmware,
         medium=medium,
         marker=marker,
         timeout=timeout,
@@ -148,12 +155,12 @@ def boot(
     )
     if not verdict.passed:
         raise BootError(
-            f"{iso}: entry {entry} did not get where it should ({firmware}, as {medium})",
+            f"{iso}: entry {entry} did not get where it should ({verdict.firmware}, as {medium})",
             details=verdict.missing,
             hint=f"Look at {', '.join(str(path) for path in verdict.files)}.",
         )
     console.result(
-        f"{entry}: passed in {verdict.seconds:.0f} s ({firmware}, as {medium}, {verdict.accelerator}); "
+        f"{entry}: passed in {verdict.seconds:.0f} s ({verdict.firmware}, as {medium}, {verdict.accelerator}); "
         f"the menu is in {verdict.menu_picture}, the console in {verdict.console_log}"
     )
 
@@ -200,9 +207,7 @@ class _Session:
         self.console = Console(quiet=quiet)
         self.plan = make_plan(definition)
         if not self.plan.definition.path.exists():
-            self.console.note(
-                f"there is no {self.plan.definition.path}; this is the definition that ships with isobuilder"
-            )
+            self.console.note(OURS_IS_USED.format(path=self.plan.definition.path))
         if warning := end_of_life_warning(self.plan.release, dt.datetime.now(tz=dt.UTC).date()):
             self.console.warning(warning)
         self.cache = Cache(cache_dir or default_cache_root(os.environ))

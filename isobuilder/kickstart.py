@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from isobuilder.blueprint import Blueprint
-from isobuilder.definition import DiskMatch, Group
+from isobuilder.definition import Group
+from isobuilder.disks import STORAGE_INCLUDE, chooses_alike, chooses_disks, in_words
 from isobuilder.errors import KickstartError
-from isobuilder.lint import chooses_disks
 from isobuilder.readback import PackageRequest, read_back
 from isobuilder.roles import Role, roles
-from isobuilder.templates import STORAGE_INCLUDE, rendered_text
+from isobuilder.syntax import sections
+from isobuilder.templates import rendered_text
 
 
 @dataclass(frozen=True)
@@ -64,17 +65,23 @@ def _render_role(role: Role, blueprint: Blueprint) -> Kickstart:
         text=text,
         request=request,
         chooses_disks=chooses_disks(text),
-        disk=_disk(blueprint.definition.install.disk, text),
-        notes=notes,
+        disk=_disk(blueprint, text),
+        notes=(*notes, *(f"{path}: {note}" for note in _unasked_for_password(blueprint, text))),
     )
 
 
-def _disk(match: DiskMatch | None, text: str) -> str | None:
-    """The match in words, for a kickstart that goes by it."""
-    if match is None or STORAGE_INCLUDE not in text:
+def _disk(blueprint: Blueprint, text: str) -> str | None:
+    """The match in words, for a kickstart that goes by it and by nothing else."""
+    match = blueprint.definition.install.disk
+    if match is None:
         return None
-    sizes = " to ".join(filter(None, [match.min_size, match.max_size]))
-    if not (match.min_size and match.max_size):
-        sizes = f"{'at least' if match.min_size else 'at most'} {sizes}" if sizes else ""
-    named = [f"{name} {value}" for name, value in (("model", match.model), ("serial", match.serial)) if value]
-    return ", ".join(filter(None, [*named, sizes]))
+    guarded = rendered_text(Role("base", "Base", "other", menu=False, template="base.ks.j2"), blueprint)
+    return in_words(match) if chooses_alike(text, guarded) else None
+
+
+def _unasked_for_password(blueprint: Blueprint, text: str) -> list[str]:
+    """What stands in the way of an unattended install."""
+    unattended = blueprint.definition.install.disk and STORAGE_INCLUDE in text
+    if unattended and not any(line.startswith("rootpw ") for section, _, line in sections(text) if not section):
+        return ["it takes its disk unasked, and then stops to ask for a root password: there is no root-password"]
+    return []

@@ -15,29 +15,6 @@ from isobuilder.syntax import sections
 
 Mistake = tuple[int | None, str]
 
-# Commands that write to disks, or say which.
-_STORAGE_COMMANDS = frozenset(
-    {
-        "autopart",
-        "btrfs",
-        "clearpart",
-        "fcoe",
-        "iscsi",
-        "logvol",
-        "mount",
-        "nvdimm",
-        "part",
-        "partition",
-        "raid",
-        "reqpart",
-        "snapshot",
-        "volgroup",
-        "zerombr",
-        "zfcp",
-        "zipl",
-    }
-)
-
 
 def mistakes(text: str, handler: Any, facts: KickstartFacts) -> Iterator[Mistake]:
     """What the release's installer would refuse, or nobody should boot: the line's number, if known, and why.
@@ -46,6 +23,7 @@ def mistakes(text: str, handler: Any, facts: KickstartFacts) -> Iterator[Mistake
     """
     yield from _unknown_sections(text, facts)
     yield from _unknown_environments(text, facts)
+    yield from _refused_lines(text, facts)
     yield from _plain_passwords(handler)
 
 
@@ -55,12 +33,6 @@ def notes(handler: Any) -> Iterator[str]:
         yield f"installs from the network too ({command})"
     if _wipes_everything(handler):
         yield "clearpart erases every disk of the machine that it finds; name the disks with --drives"
-
-
-def chooses_disks(text: str) -> bool:
-    """Whether a kickstart has storage commands or scripts that run before disks are chosen; those can do anything."""
-    words = {line.split(maxsplit=1)[0] for section, _, line in sections(text) if not section and line.strip()}
-    return bool(words & (_STORAGE_COMMANDS | {"%pre", "%pre-install", "%include"}))
 
 
 def _unknown_sections(text: str, facts: KickstartFacts) -> Iterator[Mistake]:
@@ -75,6 +47,13 @@ def _unknown_environments(text: str, facts: KickstartFacts) -> Iterator[Mistake]
     for section, number, line in sections(text):
         if section == "%packages" and re.match(r"\s*@\s*\^", line) and not facts.environments:
             yield number, "the installer of this release knows groups, and no environments (@^)"
+
+
+def _refused_lines(text: str, facts: KickstartFacts) -> Iterator[Mistake]:
+    for section, number, line in sections(text):
+        for refused in facts.refused:
+            if not section and re.match(refused.line, line):
+                yield number, refused.why
 
 
 def _plain_passwords(handler: Any) -> Iterator[tuple[int | None, str]]:

@@ -1,5 +1,7 @@
 """The small files by which an installer knows a medium as its own: .treeinfo, .discinfo, media.repo."""
 
+import configparser
+import io
 from collections.abc import Mapping
 
 import productmd.discinfo
@@ -9,22 +11,23 @@ from isobuilder.releases import Boot, Release
 
 
 def treeinfo(release: Release, boot: Boot, arch: str, *, epoch: int, checksums: Mapping[str, str]) -> bytes:
-    """A productmd 1.2 tree description with the release's variant, whose repository is the medium's root.
+    """A description of the tree, whose repository is the medium's root; `checksums` maps a path to its sha256.
 
-    `checksums` maps a path on the medium to its sha256. The [general] section that older installers read is
-    productmd's doing.
+    With a variant it is productmd 1.2, and the [general] section that older installers read is productmd's doing.
+    Without one it is what CentOS 6 and 7 have, which productmd reads and does not write.
     """
+    if release.variant is None:
+        return _plain_treeinfo(release, boot, arch, epoch=epoch, checksums=checksums)
     info = productmd.treeinfo.TreeInfo()
     info.header.version = "1.2"
     info.release.name, info.release.short, info.release.version = release.family, release.short, release.version
     info.tree.arch, info.tree.build_timestamp = arch, epoch
     info.tree.platforms.add(arch)
-    if release.variant:
-        variant = productmd.treeinfo.Variant(info)
-        variant.id = variant.uid = variant.name = release.variant
-        variant.type = "variant"
-        variant.paths.packages, variant.paths.repository = "Packages", "."
-        info.variants.add(variant)
+    variant = productmd.treeinfo.Variant(info)
+    variant.id = variant.uid = variant.name = release.variant
+    variant.type = "variant"
+    variant.paths.packages, variant.paths.repository = "Packages", "."
+    info.variants.add(variant)
     info.images.images[arch] = {"kernel": boot.kernel, "initrd": boot.initrd}
     info.stage2.mainimage = boot.stage2
     info.media.discnum, info.media.totaldiscs = 1, 1
@@ -32,6 +35,29 @@ def treeinfo(release: Release, boot: Boot, arch: str, *, epoch: int, checksums: 
         info.checksums.add(path, "sha256", sha256)
     text: str = info.dumps()
     return text.encode()
+
+
+def _plain_treeinfo(release: Release, boot: Boot, arch: str, *, epoch: int, checksums: Mapping[str, str]) -> bytes:
+    info = configparser.ConfigParser(interpolation=None)
+    info.optionxform = str  # type: ignore[assignment,method-assign]
+    info["general"] = {
+        "name": f"{release.family}-{release.version}",
+        "family": release.family,
+        "timestamp": f"{float(epoch)}",
+        "variant": "",
+        "version": release.version,
+        "packagedir": "",
+        "arch": arch,
+        "discnum": "1",
+        "totaldiscs": "1",
+    }
+    info["stage2"] = {"mainimage": boot.stage2}
+    for platform in (arch, "xen"):
+        info[f"images-{platform}"] = {"kernel": boot.kernel, "initrd": boot.initrd}
+    info["checksums"] = {path: f"sha256:{sha256}" for path, sha256 in sorted(checksums.items())}
+    text = io.StringIO()
+    info.write(text)
+    return text.getvalue().encode()
 
 
 def discinfo(release: Release, arch: str, *, epoch: int) -> bytes:

@@ -102,7 +102,7 @@ def read_back(text: str, facts: KickstartFacts, *, where: str) -> tuple[PackageR
     mistakes += lint.mistakes(text, parser.handler, facts)
     if mistakes:
         details = [f"{place(number)}: {' '.join(message.split())}" for number, message in mistakes]
-        raise KickstartError(f"{where}: {facts.syntax} refuses it", details=details)
+        raise KickstartError(f"{where}: it cannot be used as it is ({facts.syntax})", details=details)
     notes = [f"{where}: {' '.join(str(warning.message).split())}" for warning in caught]
     notes += [f"{where}: {note}" for note in lint.notes(parser.handler)]
     return _request(parser.handler, text), tuple(notes)

@@ -52,7 +52,7 @@ def roles(blueprint: Blueprint) -> tuple[Role, ...]:
         elif plain:
             found[name] = replace(plain, title=own.title or plain.title, group=own.group or plain.group, menu=own.menu)
         else:
-            lacking.append(f"role.{name}.kickstart: required, and not there{did_you_mean(name, found)}")
+            lacking.append(f"role.{name}.kickstart: required, as it is none of ours{did_you_mean(name, found)}")
     if lacking:
         raise DefinitionError(f"{definition.path}: roles without a kickstart", details=lacking)
     return tuple(found.values())

@@ -7,14 +7,17 @@ installer is not known here; `kickstart` reads it back.
 import re
 import shlex
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import jinja2
-import jinja2.nodes
 import jinja2.sandbox
+import jinja2.utils
 
+from isobuilder.blocks import check_blocks
 from isobuilder.blueprint import Blueprint, key_names
 from isobuilder.definition import DiskMatch, size_bytes
+from isobuilder.disks import STORAGE_INCLUDE
 from isobuilder.errors import KickstartError
 from isobuilder.resources import data_folder
 from isobuilder.roles import Role
@@ -22,8 +25,6 @@ from isobuilder.schema import did_you_mean
 from isobuilder.syntax import accepts, sections
 
 INCLUDE_DEPTH = 8
-# What %pre of an unattended install writes once it has found its disk.
-STORAGE_INCLUDE = "/tmp/isobuilder-storage.ks"  # noqa: S108 - the installer's /tmp, not ours
 # Where the installed system keeps the keys of its repositories.
 KEY_FOLDER = "/etc/pki/rpm-gpg"
 
@@ -36,7 +37,7 @@ def rendered_text(role: Role, blueprint: Blueprint) -> str:
     """
     text = _render(role, blueprint)
     mistakes: list[str] = []
-    inlined = "".join(f"{line}\n" for line in _inlined(text, role.template, role, mistakes))
+    inlined = "".join(f"{line}\n" for line in _inlined(text, f"{role.template} as rendered", role, mistakes))
     mistakes += _unanswered_includes(inlined, f"ks/{role.id}.cfg")
     if mistakes:
         raise KickstartError(f"role {role.id}: {len(mistakes)} of its includes cannot be", details=mistakes)
@@ -103,14 +104,14 @@ def _render(role: Role, blueprint: Blueprint) -> str:
     folders = (*role.folders, data_folder("kickstarts"))
     environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
         loader=jinja2.FileSystemLoader(folders),
-        undefined=jinja2.StrictUndefined,
+        undefined=_Missing,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,
     )
     try:
-        _check_blocks(environment, role.template)
+        check_blocks(environment, role.template)
         return environment.get_template(role.template).render(template_values(role, blueprint))
     except jinja2.TemplateNotFound as error:
         where = ", ".join(map(str, folders))
@@ -129,47 +130,25 @@ def _render(role: Role, blueprint: Blueprint) -> str:
         ValueError,
     ) as error:
         # An expression in a template can fail in any of these ways; jinja2 puts the template's line in the traceback.
-        frame = next(
-            (f for f in reversed(traceback.extract_tb(error.__traceback__)) if f.filename.endswith(role.template)), None
-        )
-        line = f", line {frame.lineno}" if frame else ""
-        raise KickstartError(f"{role.template}{line}: {str(error) or type(error).__name__}") from error
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
+        where = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else role.template
+        raise KickstartError(f"role {role.id}: {where}: {str(error) or type(error).__name__}") from error
 
 
-def _check_blocks(environment: jinja2.Environment, name: str) -> None:
-    """What a template says outside of the blocks of the one that it extends is dropped by jinja2 without a word."""
-    source = environment.loader.get_source(environment, name)[0] if environment.loader else ""
-    tree = environment.parse(source, name)
-    extends = next((node for node in tree.body if isinstance(node, jinja2.nodes.Extends)), None)
-    if extends is None or not isinstance(extends.template, jinja2.nodes.Const):
-        return
-    base = extends.template.value
-    _check_blocks(environment, base)
-    blocks = environment.get_template(base).blocks
-    mistakes = []
-    for node in _outside_of_blocks(tree.body):
-        where = f"{name}, line {node.lineno}"
-        if isinstance(node, jinja2.nodes.Block) and node.name not in blocks:
-            mistakes.append(f"{where}: {base} has no block {node.name!r}{did_you_mean(node.name, blocks)}")
-        elif isinstance(node, jinja2.nodes.Output) and (text := _said(node)):
-            mistakes.append(f"{where}: this stands outside of every block, and would be dropped: {text!r}")
-    if mistakes:
-        raise KickstartError(f"{name}: parts of it would be lost", details=mistakes)
+class _Missing(jinja2.StrictUndefined):
+    """A name that a template asks for and does not get, with what it may have meant."""
 
-
-def _outside_of_blocks(nodes: Iterable[jinja2.nodes.Node]) -> Iterator[jinja2.nodes.Node]:
-    """Every block and all text that is in no block, however deep in conditions and loops."""
-    for node in nodes:
-        if isinstance(node, jinja2.nodes.Block | jinja2.nodes.Output):
-            yield node
-        elif not isinstance(node, jinja2.nodes.Macro | jinja2.nodes.AssignBlock):
-            yield from _outside_of_blocks(node.iter_child_nodes())
-
-
-def _said(output: jinja2.nodes.Output) -> str:
-    data = [node.data for node in output.find_all(jinja2.nodes.TemplateData)]
-    spoken = [line for line in "".join(data).splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    return spoken[0].strip() if spoken else "{{ ... }}" if len(data) < len(output.nodes) else ""
+    @property
+    def _undefined_message(self) -> str:
+        if self._undefined_hint:
+            return self._undefined_hint
+        name = str(self._undefined_name)
+        if self._undefined_obj is jinja2.utils.missing:
+            return f"there is no {name!r} for templates"
+        if self._undefined_obj is None:
+            return f"{name!r} is asked of what is not there (no product, or no unattended disk)"
+        known = list(self._undefined_obj) if isinstance(self._undefined_obj, Mapping) else []
+        return f"there is no {name!r} here{did_you_mean(name, map(str, known))}"
 
 
 def _inlined(text: str, name: str, role: Role, mistakes: list[str], depth: int = 0) -> Iterator[str]:

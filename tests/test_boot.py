@@ -3,13 +3,15 @@
 import hashlib
 import re
 import shutil
+import struct
 import subprocess
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
 from isobuilder.boot.check import Verdict, boot_check
+from isobuilder.boot.firmware import Firmware
+from isobuilder.boot.hardware import Medium
 from isobuilder.progress import Silent
 
 pytestmark = [pytest.mark.vm, pytest.mark.practice]
@@ -18,10 +20,6 @@ pytestmark = [pytest.mark.vm, pytest.mark.practice]
 SECONDS = 300
 # The last words of the practice installer, when the medium was as it should be.
 DONE = r"practice: done"
-
-
-Firmware = Literal["bios", "uefi"]
-Medium = Literal["cdrom", "usb"]
 
 
 def check(
@@ -36,7 +34,7 @@ def check(
         timeout=SECONDS,
         output=output,
         progress=Silent(),
-        choose_accelerator=lambda _progress: "tcg",
+        choose_accelerator=lambda _hardware, _progress: "tcg",
     )
 
 
@@ -48,11 +46,22 @@ def boot(iso: Path, entry: str, firmware: Firmware, medium: Medium, output: Path
     return verdict, "\n".join(re.findall(r"practice: (.*?)\r?$", said, re.MULTILINE))
 
 
-def sha256_on(iso: Path, path: str, folder: Path) -> str:
-    """The digest of a file on the medium, taken out by xorriso."""
+def file_on(iso: Path, path: str, folder: Path) -> bytes:
+    """A file on the medium, taken out by xorriso."""
     command = ["xorriso", "-osirrox", "on", "-indev", str(iso), "-extract", path, str(folder / "file")]
     subprocess.run(command, check=True, capture_output=True)
-    return hashlib.sha256((folder / "file").read_bytes()).hexdigest()
+    return (folder / "file").read_bytes()
+
+
+def change_a_byte(iso: Path, data: bytes) -> None:
+    """Change the byte in the middle of `data` wherever an image holds it: as a file, and in the EFI image."""
+    image = bytearray(iso.read_bytes())
+    place = image.find(data)
+    assert place >= 0
+    while place >= 0:
+        image[place + len(data) // 2] ^= 1
+        place = image.find(data, place + len(data))
+    iso.write_bytes(image)
 
 
 @pytest.mark.parametrize(("entry", "firmware", "medium"), [("minimal", "bios", "cdrom"), ("rack-node", "uefi", "usb")])
@@ -64,7 +73,8 @@ def test_a_role_boots_with_its_own_kickstart_and_a_whole_repository(
     medium: Medium,
 ) -> None:
     verdict, said = boot(demo_iso, entry, firmware, medium, tmp_path)
-    assert f"kickstart /ks/{entry}.cfg sha256 {sha256_on(demo_iso, f'/ks/{entry}.cfg', tmp_path)}" in said
+    digest = hashlib.sha256(file_on(demo_iso, f"/ks/{entry}.cfg", tmp_path)).hexdigest()
+    assert f"kickstart /ks/{entry}.cfg sha256 {digest}" in said
     assert re.search(r"repository [1-9][0-9]* packages, all there", said)
     assert f"firmware {firmware.upper()}" in said
     assert ("/dev/sr0" in said) == (medium == "cdrom")
@@ -89,6 +99,35 @@ def test_the_medium_passes_its_own_check_on_uefi(demo_iso: Path, tmp_path: Path)
 def test_the_local_entry_starts_what_is_on_the_disk(demo_iso: Path, tmp_path: Path, firmware: Firmware) -> None:
     verdict = check(demo_iso, "local", firmware, "cdrom", tmp_path)
     assert verdict.passed, verdict.missing
+
+
+def test_a_role_starts_with_secure_boot_in_the_menu_as_it_was_drawn(demo_iso: Path, tmp_path: Path) -> None:
+    verdict, said = boot(demo_iso, "frontend", "uefi-secure", "usb", tmp_path)
+    assert "firmware UEFI" in said
+    assert "anaconda stand-in started" in said
+    console = verdict.console_log.read_text(encoding="utf-8", errors="replace")
+    assert "secureboot: Secure boot enabled" in console
+    assert "Kernel is locked down from EFI Secure Boot" in console
+    assert verdict.menu_picture
+    # The size of our theme's screen. Without a font that GRUB may take it is text, on the firmware's 1280 by 800.
+    assert struct.unpack(">II", verdict.menu_picture.read_bytes()[16:24]) == (1024, 768)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/EFI/BOOT/grubx64.efi", "Security Violation"),
+        ("/images/pxeboot/vmlinuz", "bad shim signature"),
+    ],
+)
+def test_secure_boot_starts_nothing_that_was_changed(demo_iso: Path, tmp_path: Path, path: str, words: str) -> None:
+    changed = tmp_path / "changed.iso"
+    shutil.copyfile(demo_iso, changed)
+    change_a_byte(changed, file_on(demo_iso, path, tmp_path))
+    verdict = check(changed, "rack-node", "uefi-secure", "cdrom", tmp_path)
+    assert not verdict.passed
+    assert any(words in line for line in verdict.missing), verdict.missing
+    assert "Linux version" not in verdict.console_log.read_text(encoding="utf-8", errors="replace")
 
 
 def test_a_damaged_medium_does_not_pass_its_own_check(demo_iso: Path, tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from typing import Literal
 
 import pytest
 
-from isobuilder.boot.check import Verdict, boot_check
+from isobuilder.boot.check import FATAL, Verdict, boot_check
+from isobuilder.boot.firmware import Firmware
+from isobuilder.boot.hardware import hardware_for
 from isobuilder.boot.menu import parse_grub, parse_isolinux, read_menu
 from isobuilder.boot.vm import VirtualMachine
 from isobuilder.errors import BootError, HostError, MediumError, UsageError
@@ -18,6 +20,7 @@ from isobuilder.progress import Silent
 from tests.example_menus import menus
 from tests.test_iso_reader import make_iso
 
+DISCINFO = {".discinfo": b"1.000000\nCenter 9\nx86_64\nALL\n"}
 SYSLINUX = Path("/usr/lib/syslinux/modules/bios")
 
 
@@ -27,7 +30,9 @@ def small_medium(folder: Path, *, console: str | None = "ttyS0,115200") -> Path:
     files = {f"isolinux/{name}": data for name, data in modules.items()}
     files["isolinux/vesamenu.c32"] = (SYSLINUX / "vesamenu.c32").read_bytes()
     files["isolinux/isolinux.bin"] = Path("/usr/lib/ISOLINUX/isolinux.bin").read_bytes()
-    return make_iso(folder, files | {"isolinux/isolinux.cfg": bios.encode(), "EFI/BOOT/grub.cfg": uefi.encode()})
+    return make_iso(
+        folder, files | DISCINFO | {"isolinux/isolinux.cfg": bios.encode(), "EFI/BOOT/grub.cfg": uefi.encode()}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +45,7 @@ def check(
     entry: str,
     output: Path,
     *,
-    firmware: Literal["bios", "uefi"] = "bios",
+    firmware: Firmware = "bios",
     marker: str | None = None,
     timeout: float = 120,
 ) -> Verdict:
@@ -53,7 +58,7 @@ def check(
         timeout=timeout,
         output=output,
         progress=Silent(),
-        choose_accelerator=lambda _progress: "tcg",
+        choose_accelerator=lambda _hardware, _progress: "tcg",
     )
 
 
@@ -85,7 +90,7 @@ def test_a_boot_that_gets_lost_fails_at_once_with_the_consoles_words(medium: Pat
 def test_a_boot_that_hangs_fails_in_time_and_shows_no_menu_of_an_earlier_one(tmp_path: Path) -> None:
     bios, _ = menus(install={"console": "ttyS0,115200"})
     # Nothing on it boots.
-    iso = make_iso(tmp_path, {"isolinux/isolinux.cfg": bios.encode()})
+    iso = make_iso(tmp_path, DISCINFO | {"isolinux/isolinux.cfg": bios.encode()})
     out = tmp_path / "out"
     out.mkdir()
     ours = [f"minimal-bios-cdrom-{part}" for part in ("menu.png", "screen.png", "console.log")]
@@ -170,7 +175,7 @@ def test_a_hostile_menu_writes_nothing_outside(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     _, uefi = menus(install={"console": "ttyS0,115200"})
     hostile = re.sub(r"chainloader \S+", "chainloader /../../../escaped", uefi)
-    iso = make_iso(tmp_path, {"EFI/BOOT/grub.cfg": hostile.encode()})
+    iso = make_iso(tmp_path, DISCINFO | {"EFI/BOOT/grub.cfg": hostile.encode()})
     with pytest.raises(MediumError, match="no path of a loader"):
         check(iso, "local", tmp_path / "out", firmware="uefi", timeout=1)
     assert not list(tmp_path.rglob("escaped"))
@@ -180,6 +185,29 @@ def test_a_hostile_menu_writes_nothing_outside(tmp_path: Path, monkeypatch: pyte
 def test_an_entry_whose_id_is_none_of_ours_is_refused(name: str) -> None:
     with pytest.raises(MediumError, match=r"isolinux/isolinux\.cfg: .* is no id of an entry"):
         parse_isolinux(f"label {name}\n  menu label x\n  menu default\n")
+
+
+@pytest.mark.parametrize("text", ["", "1.0\nCenter 9\n", "1.0\nCenter 9\nriscv64\nALL\n", "\xff" * 2000])
+def test_a_medium_of_no_architecture_that_we_know_is_refused(tmp_path: Path, text: str) -> None:
+    iso = make_iso(tmp_path, {".discinfo": text.encode()})
+    with pytest.raises(MediumError, match=r"\.discinfo names the architecture '.*', and not x86_64 or aarch64"):
+        hardware_for(iso)
+
+
+def test_a_medium_that_says_nothing_of_its_architecture_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MediumError, match=r"there is no \.discinfo"):
+        hardware_for(make_iso(tmp_path, {"a": b""}))
+
+
+def test_no_machine_of_an_architecture_without_a_bios_has_one(tmp_path: Path) -> None:
+    _, uefi = menus(install={"console": "ttyS0,115200"})
+    discinfo = DISCINFO[".discinfo"].replace(b"x86_64", b"aarch64")
+    iso = make_iso(tmp_path, {".discinfo": discinfo, "EFI/BOOT/grub.cfg": uefi.encode()})
+    with pytest.raises(UsageError, match=r"for aarch64, and a BIOS cannot be had"):
+        check(iso, "minimal", tmp_path / "out", firmware="bios")
+    with pytest.raises(UsageError, match="says nothing on a serial console") as caught:
+        check(iso, "minimal", tmp_path / "out", firmware="uefi")
+    assert 'console = "ttyAMA0"' in caught.value.hint
 
 
 def test_a_menu_of_absurd_size_is_refused(tmp_path: Path) -> None:
@@ -202,3 +230,26 @@ def test_odd_lines_are_passed_over(text: str) -> None:
         assert not menu.lines
         assert not menu.default
         assert menu.serial_port is None
+
+
+def test_the_local_entry_is_not_for_secure_boot(medium: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--secure-boot: the entry local") as caught:
+        check(medium, "local", tmp_path, firmware="uefi-secure")
+    assert "signed by nobody" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("said", "fatal"),
+    [
+        ("error: file `/images/pxeboot/vmlinuz' not found.", True),
+        ("error: file `/boot/' not found.", False),
+        ("error: no such device: CAMPUS-CLOUD.", True),
+        ("error: no such device: /.disk/mini-info.", False),
+        ("error: bad shim signature.", True),
+        ("Verification failed: (0x1A) Security Violation", True),
+        ('BdsDxe: failed to load Boot0001 "UEFI QEMU" from PciRoot(0x0)/Pci(0x1F,0x2): Access Denied', True),
+        ('BdsDxe: failed to load Boot0001 "UEFI QEMU" from PciRoot(0x0)/Pci(0x1F,0x2): Not Found', False),
+    ],
+)
+def test_words_after_which_nothing_good_comes(said: str, *, fatal: bool) -> None:
+    assert any(re.search(pattern, said) for pattern in FATAL) == fatal

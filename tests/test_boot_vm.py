@@ -9,13 +9,18 @@ import struct
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from isobuilder.boot import guestcode
+from isobuilder.boot.accelerate import accelerator, runs_a_guest
+from isobuilder.boot.drives import FatDisk, RawDisk
+from isobuilder.boot.firmware import Firmware
+from isobuilder.boot.hardware import AARCH64, KINDS, X86_64, Accelerator, Hardware
 from isobuilder.boot.serialconsole import LOG_LIMIT, WINDOW, SerialConsole
-from isobuilder.boot.vm import Accelerator, FatDisk, Machine, RawDisk, VirtualMachine, accelerator, runs_a_guest
+from isobuilder.boot.vm import Machine, VirtualMachine
 from isobuilder.errors import BootError, HostError
 from isobuilder.progress import Silent
 
@@ -89,6 +94,16 @@ def test_uefi_starts_a_loader_from_a_fat_disk(blank: Path, log: Path) -> None:
     disk = FatDisk({"EFI/BOOT/BOOTX64.EFI": guestcode.speaking_efi_program("hello from the disk")})
     with VirtualMachine(Machine("uefi", "usb"), blank, accelerator="tcg", console_log=log, disk=disk) as vm:
         assert vm.expect([HELLO], SECONDS)
+
+
+def test_an_aarch64_machine_starts_a_loader_and_shows_its_screen(blank: Path, log: Path, tmp_path: Path) -> None:
+    program = guestcode.speaking_efi_program("hello from the disk", AARCH64.speaker, AARCH64.efi_machine)
+    machine = Machine("uefi", "cdrom", hardware=AARCH64)
+    disk = FatDisk({"EFI/BOOT/BOOTAA64.EFI": program})
+    with VirtualMachine(machine, blank, accelerator="tcg", console_log=log, disk=disk) as vm:
+        assert vm.expect([HELLO], SECONDS)
+        vm.screenshot(tmp_path / "screen.png")
+    assert (tmp_path / "screen.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("name", ["../outside", "a/../../../outside", "{absolute}/outside"])
@@ -187,34 +202,56 @@ def test_a_log_that_cannot_be_written_is_told(stick: Path, tmp_path: Path) -> No
         pass
 
 
+@pytest.mark.parametrize(
+    ("kind", "firmware", "words", "package"),
+    [
+        (X86_64, "uefi", "UEFI", "ovmf"),
+        (X86_64, "uefi-secure", "Secure Boot", "ovmf"),
+        (AARCH64, "uefi", "UEFI", "qemu-efi-aarch64"),
+    ],
+)
+def test_missing_firmware_names_its_package(
+    kind: Hardware, firmware: Firmware, words: str, package: str, stick: Path, log: Path, tmp_path: Path
+) -> None:
+    code, variables = tmp_path / "CODE.fd", tmp_path / "VARS.fd"
+    code.touch()
+    nowhere = replace(kind.firmware, places={firmware: [(code, variables)]})
+    wanted = Machine(firmware, "usb", hardware=replace(kind, firmware=nowhere))
+    machine = VirtualMachine(wanted, stick, accelerator="tcg", console_log=log)
+    with pytest.raises(HostError, match=words) as caught, machine:
+        pass
+    assert f"apt install {package}" in caught.value.hint
+    assert str(variables) in caught.value.details[0]
+
+
 def test_missing_tools_name_their_package(
     stick: Path, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nowhere = (tmp_path / "CODE.fd", tmp_path / "VARS.fd")
-    machine = VirtualMachine(Machine("uefi", "usb"), stick, accelerator="tcg", console_log=log, ovmf=[nowhere])
-    with pytest.raises(HostError) as caught, machine:
-        pass
-    assert "ovmf" in caught.value.hint
     monkeypatch.setenv("PATH", str(tmp_path))
+    machine = VirtualMachine(Machine("uefi", "usb"), stick, accelerator="tcg", console_log=log)
     with pytest.raises(HostError) as caught, machine:
         pass
     assert "qemu-system-x86" in caught.value.hint
     with pytest.raises(HostError, match="no such program"):
-        runs_a_guest("tcg", SECONDS)
+        runs_a_guest(X86_64, "tcg", SECONDS)
 
 
-def test_the_probe_runs_a_real_guest() -> None:
-    assert runs_a_guest("tcg", SECONDS)
-    assert not runs_a_guest("tcg", 0.01)
+@pytest.mark.parametrize("hardware", KINDS.values(), ids=KINDS)
+def test_the_probe_runs_a_real_guest(hardware: Hardware) -> None:
+    assert runs_a_guest(hardware, "tcg", SECONDS)
+    assert not runs_a_guest(hardware, "tcg", 0.01)
 
 
 @pytest.mark.parametrize("status", [0, 1, 134])
-def test_a_qemu_that_gives_up_ran_no_guest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
-    fake = tmp_path / "qemu-system-x86_64"
+@pytest.mark.parametrize("hardware", KINDS.values(), ids=KINDS)
+def test_a_qemu_that_gives_up_ran_no_guest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hardware: Hardware, status: int
+) -> None:
+    fake = tmp_path / hardware.qemu
     fake.write_text(f"#!/bin/sh\nexit {status}\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert not runs_a_guest("kvm", SECONDS)
+    assert not runs_a_guest(hardware, "kvm", SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -226,18 +263,24 @@ def test_kvm_is_used_only_when_a_guest_ran(
     device = tmp_path / "kvm"
     if present:
         device.touch()
-    asked: list[tuple[str, float]] = []
+    asked: list[tuple[Hardware, str, float]] = []
 
-    def probe(kind: Accelerator, seconds: float) -> bool:
-        asked.append((kind, seconds))
+    def probe(hardware: Hardware, kind: Accelerator, seconds: float) -> bool:
+        asked.append((hardware, kind, seconds))
         return runs
 
     notes: list[str] = []
     listener = Silent()
     monkeypatch.setattr(listener, "note", notes.append)
-    assert accelerator(listener, device=device, runs=probe, seconds=5) == wanted
-    assert asked == ([("kvm", 5)] if present else [])
+    assert accelerator(X86_64, listener, host="x86_64", device=device, runs=probe, seconds=5) == wanted
+    assert asked == ([(X86_64, "kvm", 5)] if present else [])
     assert notes == (["checking whether KVM runs a guest here"] if present else [])
+
+
+@pytest.mark.parametrize(("hardware", "host"), [(AARCH64, "x86_64"), (X86_64, "aarch64")])
+def test_a_machine_unlike_the_host_is_translated(tmp_path: Path, hardware: Hardware, host: str) -> None:
+    assert accelerator(hardware, Silent(), host=host, device=tmp_path, runs=lambda *_asked: True) == "tcg"
+    assert accelerator(hardware, Silent(), host=hardware.arch, device=tmp_path, runs=lambda *_asked: True) == "kvm"
 
 
 def test_escapes_are_left_out_wherever_the_line_cuts_them() -> None:

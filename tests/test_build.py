@@ -85,7 +85,8 @@ def test_all_menus_have_the_same_kernel_lines(demo: Demo, extracted: Path, tmp_p
         }
 
     found = arguments(isolinux, "append")
-    assert found == arguments(grub, "linux")
+    # Only isolinux has a module that starts another disk.
+    assert found == arguments(grub, "linux") | {"hd1 swap"}
     assert (
         "inst.stage2=hd:LABEL=PRACTICE-CLOUD-PRACTICE inst.ks=hd:LABEL=PRACTICE-CLOUD-PRACTICE:/ks/minimal.cfg"
         in str(found)

@@ -1,10 +1,13 @@
 """Releases without isolinux, from the practice mirror to their media: GRUB out of an ISO of the tree, UEFI alone."""
 
+import configparser
+import hashlib
 import json
 import re
 import subprocess
 from pathlib import Path
 
+import productmd.treeinfo
 import pytest
 
 from tests.conftest import Demo, isobuilder
@@ -112,3 +115,42 @@ def test_a_release_without_a_bios_loader_gives_a_medium_for_uefi(
     assert "MBR partition path :   1  /images/efiboot.img" in report
     assert built.iso.read_bytes()[:440] == bytes(440)
     output("checkisomd5", built.iso)
+
+
+def test_a_medium_in_the_manner_of_the_old_releases(mirror_url: str, mirror: Path, demo: Demo, tmp_path: Path) -> None:
+    """No variant in .treeinfo, the kickstart from the CD, and the old GRUB for UEFI: what 6 has, and 7 in part."""
+    write_demo(tmp_path, mirror_url, mirror)
+    release = tmp_path / "practice.toml"
+    text = release.read_text()
+    for old, new in (
+        ('variant = "BaseOS"\n', ""),
+        ('syntax = "RHEL9"', 'syntax = "RHEL7"'),
+        ('stage2 = "inst.stage2=hd:LABEL={label}"\n', ""),
+        ("inst.ks=hd:LABEL={label}:{path}", "ks=cdrom:{path}"),
+        ("[arch.x86_64.boot.efi]\n", '[arch.x86_64.boot.efi]\nloader = "grub-legacy"\n'),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    release.write_text(text)
+    done = isobuilder("build", "--cache-dir", str(demo.cache), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    [iso] = tmp_path.glob("*.iso")
+    medium = tmp_path / "medium"
+    medium.mkdir()
+    output("bsdtar", "-xf", iso, "-C", medium)
+    plain = configparser.ConfigParser(interpolation=None)
+    plain.read(medium / ".treeinfo")
+    assert plain["general"]["variant"] == ""
+    assert not [section for section in plain.sections() if section.startswith(("variant-", "header"))]
+    read = productmd.treeinfo.TreeInfo()
+    read.load(str(medium / ".treeinfo"))
+    assert (read.tree.arch, read.stage2.mainimage, read.release.version) == ("x86_64", "images/install.img", "9")
+    for path, (kind, digest) in read.checksums.checksums.items():
+        assert kind == "sha256"
+        assert digest == hashlib.sha256((medium / path).read_bytes()).hexdigest(), path
+    legacy = (medium / "EFI/BOOT/BOOTX64.conf").read_text()
+    output("mcopy", "-i", medium / "images/efiboot.img", "::/EFI/BOOT/BOOTX64.conf", tmp_path)
+    assert (tmp_path / "BOOTX64.conf").read_text() == legacy
+    wanted = "ks=cdrom:/ks/minimal.cfg"
+    assert f"kernel /images/pxeboot/vmlinuz {wanted}\n" in legacy
+    assert f"append initrd=/images/pxeboot/initrd.img {wanted}\n" in (medium / "isolinux/isolinux.cfg").read_text()

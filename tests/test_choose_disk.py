@@ -26,6 +26,7 @@ def machine(tmp_path: Path) -> Machine:
 def script(
     *,
     reinstall: bool = False,
+    medium_is_sought: bool = False,
     refused: tuple[str, ...] = (),
     bootloader_options: str = "",
     storage_lines: str = "part / --fstype=xfs --size=1024 --grow --ondisk=$disk",
@@ -36,6 +37,7 @@ def script(
         disk={**NO_WISHES, **wishes},
         mark=MARK,
         reinstall=reinstall,
+        medium_is_sought=medium_is_sought,
         bootloader_options=bootloader_options,
         storage_lines=storage_lines,
         accepts=lambda line: not line.startswith(refused) if refused else True,
@@ -82,6 +84,41 @@ def test_the_one_empty_disk_is_chosen_and_nothing_but_its_name_is_filled_in(
         + lines.replace("$disk", "sda")
         + "\n"
     )
+
+
+def test_where_the_medium_is_sought_all_disks_but_it_and_the_chosen_one_are_ignored(
+    machine: Machine, shell: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "tree").mkdir()
+    stick = tmp_path / "medium.iso"
+    subprocess.run(["xorriso", "-as", "mkisofs", "-quiet", "-V", "SITE-7", "-o", stick, tmp_path / "tree"], check=True)
+    machine.add_disk("sda", size=16 * MIB)
+    first = machine.choose(script(medium_is_sought=True), shell)
+    assert (first.included or "").splitlines()[0] == "zerombr"
+    machine.add_disk("sdb").write_bytes(stick.read_bytes())
+    machine.add_disk("cciss!c0d0")
+    machine.add_disk("sdc")
+    outcome = machine.choose(script(medium_is_sought=True, min_size=16 * MIB), shell)
+    assert (outcome.included or "").splitlines()[:3] == [
+        "ignoredisk --drives=cciss/c0d0,sdc",
+        "zerombr",
+        "clearpart --all --initlabel --drives=sda",
+    ]
+
+
+@pytest.mark.parametrize("shell", [("dash",), ("bash", "--posix")], ids=["dash", "bash"], indirect=True)
+def test_in_an_installer_the_list_stays_on_the_screen(machine: Machine, shell: tuple[str, ...]) -> None:
+    (machine.root / ".buildstamp").touch()
+    # Half a minute passes twice. (Busybox has a sleep of its own.)
+    sleep = machine.root / "bin/sleep"
+    sleep.write_text(
+        '#!/bin/sh\n[ ! -e "$0.2" ] || exit 1\n[ ! -e "$0.1" ] || exec /bin/touch "$0.2"\n/bin/touch "$0.1"\n'
+    )
+    sleep.chmod(0o755)
+    outcome = machine.choose(script(), shell)
+    assert (outcome.status, outcome.included) == (1, None)
+    assert outcome.consoles["tty0"].replace("\r\n", "\n") == outcome.log * 3
+    assert outcome.log.endswith("press Ctrl-Alt-Del.\n")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,12 @@ def test_version_and_schema_are_results() -> None:
     assert schema["additionalProperties"] is False
 
 
+def test_a_bios_has_no_secure_boot(tmp_path: Path) -> None:
+    done = isobuilder("boot", "x.iso", "--entry", "minimal", "--firmware", "bios", "--secure-boot", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "a BIOS has no Secure Boot" in done.stderr
+
+
 @pytest.mark.parametrize(
     "arguments", [["nosuch"], ["build", "--nosuch"], ["boot"], ["boot", "x.iso", "--entry", "a", "--as", "floppy"]]
 )

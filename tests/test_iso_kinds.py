@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from isobuilder.boot.vm import Firmware, Machine, Medium, VirtualMachine
+from isobuilder.boot.firmware import Firmware
+from isobuilder.boot.hardware import Medium
+from isobuilder.boot.vm import Machine, VirtualMachine
 from isobuilder.errors import MediumError
 from isobuilder.iso.reader import read_file
 from isobuilder.iso.writer import Written

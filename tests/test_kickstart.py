@@ -65,7 +65,7 @@ def test_what_the_definition_says_reaches_the_kickstart(tmp_path: Path) -> None:
         "timezone Europe/Rome --utc",
         f"rootpw --iscrypted {hash_}",
         f'sshkey --username=root "{key}"',
-        'bootloader --append="console=tty0 console=ttyS0,115200"',
+        'bootloader --location=mbr --append="console=tty0 console=ttyS0,115200"',
     ):
         assert line in text.splitlines()
 
@@ -151,7 +151,7 @@ def test_malformed_kickstarts_are_refused_without_a_traceback(text: str) -> None
 def test_mistakes_of_all_roles_are_reported_together(tmp_path: Path) -> None:
     (tmp_path / "other.ks").write_text("nosuchcommand\n")
     found = refused(tmp_path, "{{ nosuchvariable }}\n", '[role.other]\nkickstart = "other.ks"')
-    assert "own.ks.j2, line 1: 'nosuchvariable' is undefined" in found
+    assert "own.ks.j2, line 1: there is no 'nosuchvariable' for templates" in found
     assert "ks/other.cfg, line 1: nosuchcommand" in found
 
 
@@ -212,7 +212,7 @@ def test_what_pre_writes_may_be_included(tmp_path: Path) -> None:
 def test_includes_that_the_medium_could_not_answer_for_are_refused(tmp_path: Path, template: str) -> None:
     (tmp_path / "loop.ks").write_text("%include loop.ks\n")
     (tmp_path.parent / "outside.ks").write_text("lang en_US.UTF-8\n")
-    assert re.search(r"(own\.ks\.j2|ks/own\.cfg|loop\.ks), line \d: %", refused(tmp_path, template))
+    assert re.search(r"(own\.ks\.j2 as rendered|ks/own\.cfg|loop\.ks), line \d: %", refused(tmp_path, template))
 
 
 def test_a_symbolic_link_does_not_lead_outside(tmp_path: Path) -> None:
@@ -304,3 +304,96 @@ def test_a_role_of_ours_can_be_renamed_or_hidden_and_others_need_a_kickstart(tmp
 def test_sections_end_where_the_installer_ends_them() -> None:
     text = "a\n%pre\n%include x\n%if\n%end\n%include y\n"
     assert [section for section, _, _ in sections(text)] == ["", "", "%pre", "%pre", "%pre", ""]
+
+
+OWN_INCLUDE = """
+{% block storage %}
+{{ super() }}
+%include /tmp/own.ks
+{% endblock %}
+{% block scripts %}
+%pre
+echo autopart >/tmp/own.ks
+%end
+{% endblock %}
+"""
+UNATTENDED = """
+[install]
+disk = { model = "ST4000*", min-size = "100GB" }
+root-password = "$6$salt$xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+"""
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% block packages %}\n@core\n{% endblock %}",
+        "{% block storage_volumes %}\n# Data.\nlogvol /srv --vgname=isobuilder --name=srv --size=99\n{% endblock %}",
+        "{% block scripts %}\n%post\ndd if=/dev/zero of=/srv/file count=1\n%end\n{% endblock %}",
+    ],
+)
+def test_a_role_that_leaves_the_choice_to_ours_names_the_disk(tmp_path: Path, template: str) -> None:
+    own = render(tmp_path, '{% extends "base.ks.j2" %}\n' + template, UNATTENDED)["own"]
+    assert own.disk == "model ST4000*, at least 100GB"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% block storage %}\nclearpart --all --initlabel\nautopart\n{% endblock %}",
+        "{% block commands %}\nclearpart --all\n{% endblock %}",
+        "{% block commands %}\nignoredisk --only-use=sda\n{% endblock %}",
+        "{% block scripts %}\n%pre\ndd if=/dev/zero of=/dev/sda count=1\n%end\n{% endblock %}",
+        "{% block scripts %}\n%pre-install\nwipefs -a /dev/sda\n%end\n{% endblock %}",
+        "{% block choose_disk %}\n%pre\necho zerombr >/tmp/isobuilder-storage.ks\n%end\n{% endblock %}",
+        "{% block storage_volumes %}\nclearpart --all\n{% endblock %}",
+        "{% block storage_volumes %}\nISOBUILDER_STORAGE\ndd of=/dev/sda\n{% endblock %}",
+        OWN_INCLUDE,
+    ],
+)
+def test_a_role_that_chooses_disks_in_its_own_way_is_not_called_safe(tmp_path: Path, template: str) -> None:
+    own = render(tmp_path, '{% extends "base.ks.j2" %}\n' + template, UNATTENDED)["own"]
+    assert own.chooses_disks
+    assert own.disk is None
+
+
+def test_an_unattended_role_without_a_root_password_is_noted(tmp_path: Path) -> None:
+    disk_only = UNATTENDED.partition("root-password")[0]
+    assert any(
+        "stops to ask for a root password" in note for note in render(tmp_path, extra=disk_only)["minimal"].notes
+    )
+    assert not any("root password" in note for note in render(tmp_path, extra=UNATTENDED)["minimal"].notes)
+
+
+def test_what_an_installer_stops_at_is_refused_for_its_release(tmp_path: Path) -> None:
+    text = "network --bootproto=dhcp --device=link\n%packages\n@core\n%end\n"
+    old = 'release = "6"\n'
+    path = tmp_path / "media.toml"
+    (tmp_path / "own.ks").write_text(text)
+    path.write_text(f'version = 1\nname = "site"\n{old}[role.own]\nkickstart = "own.ks"\n')
+    with pytest.raises(KickstartError) as caught:
+        render_roles(read_blueprint(path))
+    assert "line 1: network ...: this installer knows no device called link" in "\n".join(caught.value.details)
+    path.write_text(path.read_text().replace(old, 'release = "7"\n'))
+    render_roles(read_blueprint(path))
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("%packages\n@^minimal\n%end\n", "knows groups, and no environments"),
+        ("%addon com_redhat_kdump\n%end\n", "has no section %addon; it knows %packages"),
+    ],
+)
+def test_what_pykickstart_takes_and_the_old_installer_does_not(lines: str, words: str) -> None:
+    old = KickstartFacts(syntax="RHEL6", sections=("%packages", "%pre", "%post"), environments=False)
+    with pytest.raises(KickstartError) as caught:
+        read_back_for(lines, old, where="ks")
+    assert any(words in detail for detail in caught.value.details)
+
+
+def test_a_wipe_of_every_disk_is_noted() -> None:
+    text = "zerombr\nclearpart --all\nautopart\n%packages\n%end\n"
+    assert any("erases every disk" in note for note in read_back(text, "RHEL9", where="ks")[1])
+    only = text.replace("zerombr", "ignoredisk --only-use=sda")
+    assert not any("erases every disk" in note for note in read_back(only, "RHEL9", where="ks")[1])

@@ -13,7 +13,8 @@ import pytest
 
 from isobuilder.boot import guestcode
 from isobuilder.boot.check import LOCAL_STARTED, boot_check
-from isobuilder.boot.vm import Machine, RawDisk, VirtualMachine
+from isobuilder.boot.drives import RawDisk
+from isobuilder.boot.vm import Machine, VirtualMachine
 from isobuilder.bootmenu.entries import make_menu
 from isobuilder.bootmenu.render import menu_files
 from isobuilder.progress import Silent
@@ -31,6 +32,7 @@ SECONDS = 120
 def tree(folder: Path, kind: str) -> Path:
     """A folder with the menus of a medium with a serial console."""
     made = blueprint(kind, install={"console": "ttyS0,115200"})
+    (folder / ".discinfo").write_text("1.000000\nCenter 9\nx86_64\nALL\n")
     for path, data in menu_files(make_menu(CLOUD, made), made).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
@@ -81,7 +83,7 @@ def test_grub_on_bios_starts_the_disk_that_is_not_the_medium(
         timeout=SECONDS,
         output=tmp_path,
         progress=Silent(),
-        choose_accelerator=lambda _progress: "tcg",
+        choose_accelerator=lambda _hardware, _progress: "tcg",
     )
     assert verdict.passed, verdict.missing
 
@@ -96,7 +98,7 @@ def test_the_serial_twin_is_what_grub_on_bios_starts(grub: Path, tmp_path: Path)
         timeout=SECONDS,
         output=tmp_path,
         progress=Silent(),
-        choose_accelerator=lambda _progress: "tcg",
+        choose_accelerator=lambda _hardware, _progress: "tcg",
     )
     assert any("chose frontend-serial" in line for line in verdict.seen)
     # There is no kernel; the entry's own words come before it is missed.

@@ -301,6 +301,16 @@ def test_loaders_draw_on_ports_that_they_know(console: str | None, port: tuple[i
     assert (found and (found.unit, found.speed)) == port
 
 
+@pytest.mark.parametrize("console", ["ttyAMA0", "ttyS0,115200"])
+def test_where_the_firmware_has_the_serial_line_the_menu_is_on_its_console(console: str) -> None:
+    text = menu_texts(kind="aarch64", install={"console": console})["EFI/BOOT/grub.cfg"]
+    assert parse_grub(text).serial_port == 0
+    assert re.findall(r"^\s*(?:terminal_output|serial|set theme).*", text, re.MULTILINE) == ["terminal_output console"]
+    pictures = menu_texts(kind="aarch64")["EFI/BOOT/grub.cfg"]
+    assert parse_grub(pictures).serial_port is None
+    assert "set theme=" in pictures
+
+
 def test_serial_comes_first_for_isolinux() -> None:
     bios, uefi = menus(install={"console": "ttyS1,57600"})
     assert bios.startswith("serial 1 57600\n")

@@ -5,22 +5,24 @@ from pathlib import Path
 import pytest
 
 from isobuilder.blueprint import Blueprint, read_blueprint
-from isobuilder.errors import DefinitionError
+from isobuilder.errors import DefinitionError, KickstartError
 from isobuilder.kickstart import render_roles
 from isobuilder.roles import roles
 
-PRODUCT = """\
-id = "rack"
-title = "Rack"
+ROLE = """\
 [[role]]
 id = "head"
 kickstart = "head.ks.j2"
 title = "Install the head"
 group = "several"
-[release.9-stream]
+"""
+PRODUCT = f"""\
+id = "rack"
+title = "Rack"
+{ROLE}[release.9-stream]
 version = "2.1"
 selinux = "permissive"
-facts = { packages = ["rack-head", "rack-tools"], port = 8000 }
+facts = {{ packages = ["rack-head", "rack-tools"], port = 8000 }}
 [[release.9-stream.repository]]
 id = "rack"
 baseurl = "https://rack.example.org/9/$basearch/"
@@ -90,6 +92,37 @@ def test_a_role_of_the_users_own_builds_on_the_templates_of_the_product(rack: Pa
 
 
 @pytest.mark.usefixtures("rack")
+def test_a_template_may_fill_blocks_of_all_that_it_extends(tmp_path: Path) -> None:
+    (tmp_path / "mine.ks.j2").write_text(
+        '{% extends "head.ks.j2" %}\n{% block commands %}\nfirstboot --disabled\n{% endblock %}\n'
+    )
+    made = blueprint(tmp_path, "./rack", extra='[role.mine]\nkickstart = "mine.ks.j2"\n')
+    assert "firstboot --disabled" in render_roles(made)[-1].text
+    (tmp_path / "mine.ks.j2").write_text('{% extends "head.ks.j2" %}\n{% block comands %}\nx\n{% endblock %}\n')
+    with pytest.raises(KickstartError) as caught:
+        render_roles(made)
+    assert any("has no block 'comands'; did you mean 'commands'?" in detail for detail in caught.value.details)
+
+
+@pytest.mark.usefixtures("rack")
+def test_a_fact_that_is_not_there_is_told_where_it_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "rack/head.ks.j2").write_text(HEAD.replace("facts.port", "facts.prt"))
+    (tmp_path / "mine.ks.j2").write_text('{% extends "head.ks.j2" %}\n')
+    made = blueprint(tmp_path, "./rack", extra='[role.mine]\nkickstart = "mine.ks.j2"\n')
+    with pytest.raises(KickstartError) as caught:
+        render_roles(made)
+    assert caught.value.details == (
+        "role head: head.ks.j2, line 5: there is no 'prt' here; did you mean 'port'?",
+        "role mine: head.ks.j2, line 5: there is no 'prt' here; did you mean 'port'?",
+    )
+
+
+@pytest.mark.usefixtures("rack")
+def test_the_selinux_mode_of_a_product_is_that_of_its_roles(tmp_path: Path) -> None:
+    assert "\nselinux --permissive\n" in render_roles(blueprint(tmp_path, "./rack"))[0].text
+
+
+@pytest.mark.usefixtures("rack")
 def test_a_product_that_extends_another_adds_to_it(tmp_path: Path) -> None:
     ours = tmp_path / "ours"
     ours.mkdir()
@@ -111,6 +144,11 @@ def test_a_product_that_extends_another_adds_to_it(tmp_path: Path) -> None:
         ('id = "head"', 'id = "local"', "role[1].id: the menu has an entry 'local' already"),
         ('kickstart = "head.ks.j2"', 'kickstart = "../head.ks.j2"', "role[1].kickstart: "),
         ('group = "several"', 'group = "many"', "role[1].group: "),
+        (
+            "[release.9-stream]",
+            '[[role]]\nid = "head"\nkickstart = "x.ks.j2"\ntitle = "X"\n[release.9-stream]',
+            "role: two",
+        ),
         ('selinux = "permissive"', 'selinux = "off"', "release.9-stream.selinux: "),
         ('"rack-head"', '"rack\\nhead"', "release.9-stream.facts.packages"),
         ("[[release.9-stream.repository]]", "[[release.9-stream.repo]]", "release.9-stream.repo: unknown key"),

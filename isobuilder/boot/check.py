@@ -10,18 +10,12 @@ from pathlib import Path
 from typing import Self
 
 from isobuilder.boot import guestcode
+from isobuilder.boot.accelerate import accelerator
+from isobuilder.boot.drives import Disk, FatDisk, RawDisk
+from isobuilder.boot.firmware import NAMES, Firmware
+from isobuilder.boot.hardware import Accelerator, Hardware, Medium, hardware_for
 from isobuilder.boot.menu import BootMenu, MenuLine, read_menu
-from isobuilder.boot.vm import (
-    Accelerator,
-    Disk,
-    FatDisk,
-    Firmware,
-    Machine,
-    Medium,
-    RawDisk,
-    VirtualMachine,
-    accelerator,
-)
+from isobuilder.boot.vm import Machine, VirtualMachine
 from isobuilder.errors import BootError, HostError, UsageError
 from isobuilder.progress import Progress
 
@@ -29,6 +23,8 @@ from isobuilder.progress import Progress
 INSTALLER_STARTED = r"Running anaconda |Starting installer|anaconda .{1,80} started"
 # checkisomd5's verdict, which the installer shows before it starts.
 MEDIUM_CHECKED = r"The media check is complete, the result is: PASS"
+# Linux: x86 says it with a capital letter and later without, the others without.
+KERNEL_STARTED = r"[Cc]ommand line: (.*)\n"
 LOCAL_STARTED = "isobuilder: the local disk has started"
 # The kernel argument that asks for a media check, from 7 on.
 MEDIA_CHECK = "rd.live.check"
@@ -42,7 +38,12 @@ FATAL = (
     r"Pane is dead",  # tmux, when Anaconda's main program is gone
     r"The following (?:error|problem) occurred (?:while parsing the kickstart|on line)",  # Anaconda, pykickstart
     r"Could not find (?:kernel|ramdisk) image|Loading [^ ]{1,200}\.\.\. failed: ",  # isolinux 4; isolinux 6
-    r"error: (?:file `[^']{1,200}' not found|no such (?:device|partition)|you need to load the kernel first)",  # GRUB
+    # GRUB. But not of a folder or a device with a file that is looked for: the script inside Debian's GRUB says so of
+    # /boot/ and /.disk/mini-info, which its own media have, and goes on.
+    r"error: (?:file `[^']{0,200}[^/']' not found|no such (?:device: [^/]|partition))",
+    r"error: you need to load the kernel first",
+    # Secure Boot refuses: OVMF the first loader, shim the second, GRUB the kernel.
+    r"BdsDxe: failed to load [^\n]{1,300}: Access Denied|Security Violation|bad shim signature",
     r"No disk of this machine has a loader that this menu knows",  # our GRUB menu, its local entry
 )
 
@@ -88,28 +89,31 @@ def boot_check(
     timeout: float,
     output: Path,
     progress: Progress,
-    choose_accelerator: Callable[[Progress], Accelerator] = accelerator,
+    choose_accelerator: Callable[[Hardware, Progress], Accelerator] = accelerator,
 ) -> Verdict:
     """Boot `iso`, choose `entry`, and follow the serial console for at most `timeout` seconds in all.
 
-    An entry that has a twin on the serial console is followed there. One with a kernel passes when the kernel repeats
-    all words of its line and then `marker` (a regular expression; by default Anaconda's first words) appears. The local
-    entry passes when it starts a scratch disk that lies beside the medium and says so: by a boot sector for BIOS, by a
-    loader where the menu looks for one for UEFI.
+    The machine is of the kind that the medium is for. An entry that has a twin on the serial console is followed there.
+    One with a kernel passes when the kernel repeats all words of its line and then `marker` (a regular expression; by
+    default Anaconda's first words) appears. The local entry passes when it starts a scratch disk that lies beside the
+    medium and says so: by a boot sector for BIOS, by a loader where the menu looks for one for UEFI.
 
     Writes ENTRY-FIRMWARE-MEDIUM-menu.png, -screen.png and -console.log to `output`, where those of an earlier check are
     removed first. A boot that gets lost is no error but a verdict. Raises UsageError for a medium or an entry that is
-    not there, a menu that no serial console shows, or a bad `marker`; MediumError for a medium that is not ours;
-    HostError when a tool is missing, or a file cannot be read or written.
+    not there, a `firmware` that its machines have not, a menu that no serial console shows, or a bad `marker`;
+    MediumError for a medium that is not ours; HostError when a tool is missing, or a file cannot be read or written.
     """
+    hardware = hardware_for(iso)
+    if firmware not in hardware.firmware:
+        raise UsageError(f"the medium is for {hardware.arch}, and {NAMES[firmware]} cannot be had for that here")
     menu = read_menu(iso, firmware)
     line = menu.on_serial(entry)
-    port = _serial_port(menu, line)
+    port = _serial_port(menu, line, hardware)
     goal = _goal(line, marker)
     files = _Files.below(output, f"{entry}-{firmware}-{medium}")
-    kind = choose_accelerator(progress)
-    machine = Machine(firmware, medium, serial_port=port)
-    disk = None if line.kernel_line else _speaking_disk(line, firmware)
+    kind = choose_accelerator(hardware, progress)
+    machine = Machine(firmware, medium, serial_port=port, hardware=hardware)
+    disk = None if line.kernel_line else _speaking_disk(line, firmware, hardware)
     with VirtualMachine(machine, iso, accelerator=kind, console_log=files.console_log, disk=disk) as vm:
         boot = _Boot(vm, files, timeout, progress)
         try:
@@ -193,7 +197,7 @@ class _Boot:
             self.screen_picture = self.files.screen_picture
 
     def _kernel_started(self, words: list[str]) -> bool:
-        found = self._wait(re.compile(r"Command line: (.*)\n"), "the kernel's command line")
+        found = self._wait(re.compile(KERNEL_STARTED), "the kernel's command line")
         lacking = [word for word in words if found and word not in found[1].split()]
         if lacking:
             self.missing.append(f"the kernel was not told {' '.join(lacking)}: another entry has started")
@@ -219,14 +223,14 @@ class _Boot:
         self.progress.note(self.seen[-1])
 
 
-def _serial_port(menu: BootMenu, line: MenuLine) -> int:
-    """The number of the serial port that the menu and the entry's kernel share."""
+def _serial_port(menu: BootMenu, line: MenuLine, hardware: Hardware) -> int:
+    """The number of the serial port that the menu and the entry's kernel share, and the machine has."""
     port = menu.serial_port
-    talks = line.kernel_line is None or re.search(rf"console=ttyS{port}\b", line.kernel_line)
+    talks = line.kernel_line is None or re.search(rf"console={hardware.serial}{port}\b", line.kernel_line)
     if port is None or not talks:
         raise UsageError(
             f"--entry: {line.id} says nothing on a serial console, and a boot can only be followed there",
-            hint='Set console = "ttyS0,115200" under [install] in the definition and build the medium again.',
+            hint=f'Set console = "{hardware.console}" under [install] in the definition and build the medium again.',
         )
     return port
 
@@ -240,10 +244,16 @@ def _goal(line: MenuLine, marker: str | None) -> re.Pattern[str]:
         raise UsageError(f"--marker: {marker!r} is no regular expression: {error}") from error
 
 
-def _speaking_disk(line: MenuLine, firmware: Firmware) -> Disk:
+def _speaking_disk(line: MenuLine, firmware: Firmware, hardware: Hardware) -> Disk:
+    if firmware == "uefi-secure":
+        raise UsageError(
+            f"--secure-boot: the entry {line.id} cannot be checked with it",
+            hint="What the scratch disk starts is signed by nobody. Check this entry without Secure Boot.",
+        )
     if firmware == "bios":
         return RawDisk(guestcode.speaking_disk(LOCAL_STARTED))
-    return FatDisk({path: guestcode.speaking_efi_program(LOCAL_STARTED) for path in line.loaders})
+    program = guestcode.speaking_efi_program(LOCAL_STARTED, hardware.speaker, hardware.efi_machine)
+    return FatDisk(dict.fromkeys(line.loaders, program))
 
 
 def _shown(text: str) -> str:

@@ -1,6 +1,6 @@
 """Programs of a few bytes for machines without a system: what the boot check puts on a disk, and the probe of KVM.
 
-x86 only. Bytes stand beside what an assembler makes them from; nothing here runs anything.
+Each kind of machine has its own. Bytes stand beside what an assembler makes them from; nothing here runs anything.
 """
 
 import struct
@@ -34,12 +34,31 @@ _SAY_16 = bytes.fromhex(
     "baf803 88d8 ee ebe9"  # write it to port 0x3f8; next
     "f4 ebfd"  # hlt for ever
 )
-_SAY_64 = bytes.fromhex(
+# The same in 64-bit code, as all programs of UEFI are.
+SAY_X86_64 = bytes.fromhex(
     "fc 488d351c000000"  # cld; lea rsi, [rip + 0x1c]
-    "ac 84c0 7414 88c3"  # the same loop in 64-bit code
+    "ac 84c0 7414 88c3"  # the same loop
     "66bafd03 ec a820 74f7"
     "66baf803 88d8 ee ebe7"
     "f4 ebfd"
+)
+
+
+# PL011, the serial port of QEMU's "virt" machines, which is at this address in the device tree that it makes.
+SAY_AARCH64 = bytes.fromhex(
+    "41010010"  # adr x1, 0x28
+    "20144038 c0000034"  # ldrb w0, [x1], #1; cbz w0 to the wfi
+    "0220a1d2 431840b9 e3ff2f37"  # mov x2, 0x9000000; until the bit 5 of [x2, 0x18] says that there is room,
+    "400000b9 faffff17"  # str w0, [x2]; next
+    "7f2003d5 ffffff17"  # wfi for ever
+)
+# Counts to 100 million, writes a mark to the serial port and switches the machine off (PSCI's SYSTEM_OFF).
+PROBE_AARCH64_SAYS = b"!"
+PROBE_AARCH64 = bytes.fromhex(
+    "00209c52 a0bea072 00040071 e1ffff54"  # mov w0, 100000000; subs w0, w0, 1; b.ne back by one
+    "0120a1d2 20048052 200000b9"  # mov x1, 0x9000000; mov w0, '!'; str w0, [x1]
+    "00018052 0080b072 020000d4"  # mov w0, 0x84000008; hvc 0
+    "7f2003d5 ffffff17"  # wfi for ever
 )
 
 
@@ -53,14 +72,16 @@ def speaking_disk(text: str) -> bytes:
     return _boot_disk(_SAY_16 + _line(text))
 
 
-def speaking_efi_program(text: str) -> bytes:
-    """A UEFI application (x86_64, unsigned) that writes `text` (ASCII, one line) to the first serial port.
+def speaking_efi_program(text: str, code: bytes = SAY_X86_64, machine: int = 0x8664) -> bytes:
+    """A UEFI application (unsigned) that writes `text` (ASCII, one line) to the first serial port.
+
+    `code` writes what stands behind it, on the processors that PE/COFF has the number `machine` for.
 
     The layout is that of the PE/COFF specification with one section, at address 0x1000, and no relocations: the code
     runs anywhere.
     """
-    code = (_SAY_64 + _line(text)).ljust(SECTOR, b"\0")
-    file_header = struct.pack("<HHIIIHH", 0x8664, 1, 0, 0, 0, 0xF0, 0x22E)
+    code = (code + _line(text)).ljust(SECTOR, b"\0")
+    file_header = struct.pack("<HHIIIHH", machine, 1, 0, 0, 0, 0xF0, 0x22E)
     optional = struct.pack("<HBBIIIII", 0x20B, 0, 0, len(code), 0, 0, 0x1000, 0x1000)
     optional += struct.pack("<QIIHHHHHHIIII", 0, 0x1000, SECTOR, 0, 0, 0, 0, 0, 0, 0, 0x2000, SECTOR, 0)
     # Subsystem 10: a UEFI application. The 16 directories after the stack's and heap's sizes are empty.

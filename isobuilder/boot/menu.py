@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from isobuilder.boot.vm import Firmware
+from isobuilder.boot.firmware import Firmware
 from isobuilder.bootmenu.entries import SERIAL_SUFFIX
-from isobuilder.bootmenu.render import GRUB_BIOS_MENU, GRUB_EFI_MENU, ISOLINUX_MENU
+from isobuilder.bootmenu.render import FIRMWARE_CONSOLE, GRUB_BIOS_MENU, GRUB_EFI_MENU, ISOLINUX_MENU
 from isobuilder.errors import MediumError, UsageError
 from isobuilder.iso.reader import read_file
 from isobuilder.schema import did_you_mean
@@ -47,7 +47,10 @@ class MenuLine:
 
 @dataclass(frozen=True)
 class BootMenu:
-    """A menu in the order that it shows. `serial_port` is where it is drawn as well, None for nowhere."""
+    """A menu in the order that it shows. `serial_port` is where it is drawn as well, None for nowhere.
+
+    What the firmware's console is counts as the first port.
+    """
 
     lines: tuple[MenuLine, ...]
     default: str
@@ -171,12 +174,15 @@ def parse_grub(text: str) -> BootMenu:
             default = found[1]
         elif found := re.match(r"if serial --unit=([0-9])", line):
             port = int(found[1])
+        elif line == FIRMWARE_CONSOLE:
+            port = 0
     return BootMenu(tuple(lines.read), default, port)
 
 
 _MENUS: dict[Firmware, dict[str, Callable[[str], BootMenu]]] = {
     "bios": {ISOLINUX_MENU: parse_isolinux, GRUB_BIOS_MENU: parse_grub},
     "uefi": {GRUB_EFI_MENU: parse_grub},
+    "uefi-secure": {GRUB_EFI_MENU: parse_grub},
 }
 
 

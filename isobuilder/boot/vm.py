@@ -1,12 +1,12 @@
 """A machine in QEMU: firmware, the medium as a CD or a USB stick, its screen, keyboard and serial line.
 
-It boots and reports; what a boot should show is the business of `check`. x86_64 only.
+It boots and reports; what a boot should show is the business of `check`, and what kinds of machines there are is in
+`hardware`.
 """
 
 import asyncio
 import contextlib
 import fcntl
-import json
 import os
 import re
 import select
@@ -15,32 +15,19 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, Self
+from typing import BinaryIO, Self
 
 from qemu.qmp import QMPClient, QMPError
 
-from isobuilder.boot import guestcode
+from isobuilder.boot.drives import Disk, disk_arguments, image_arguments
+from isobuilder.boot.firmware import Firmware, firmware_arguments
+from isobuilder.boot.hardware import X86_64, Accelerator, Hardware, Medium
 from isobuilder.boot.serialconsole import Heard, SerialConsole
 from isobuilder.errors import BootError, HostError
-from isobuilder.progress import Progress
 
-Accelerator = Literal["kvm", "tcg"]
-Firmware = Literal["bios", "uefi"]
-Medium = Literal["cdrom", "usb"]
-
-QEMU = "qemu-system-x86_64"
-# UEFI for QEMU as distributions ship it, code and variables: Debian, Ubuntu; Fedora, CentOS; Arch.
-OVMF = (
-    (Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd")),
-    (Path("/usr/share/OVMF/OVMF_CODE.fd"), Path("/usr/share/OVMF/OVMF_VARS.fd")),
-    (Path("/usr/share/edk2/ovmf/OVMF_CODE.fd"), Path("/usr/share/edk2/ovmf/OVMF_VARS.fd")),
-    (Path("/usr/share/edk2/x64/OVMF_CODE.4m.fd"), Path("/usr/share/edk2/x64/OVMF_VARS.4m.fd")),
-)
-KVM_DEVICE = Path("/dev/kvm")
-PROBE_SECONDS = 10.0
 # The base name of the serial line's pipes, and their size: what an unprivileged process may have at most.
 SERIAL_PIPE = "serial"
 PIPE_SIZE = 1 << 20
@@ -53,29 +40,13 @@ END_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Machine:
-    """A kind of machine. `serial_port` is the number of the port that is listened to (0 is COM1, ttyS0)."""
+    """A machine to boot. `serial_port` is the number of the port that is listened to (0 is COM1, ttyS0; or ttyAMA0)."""
 
     firmware: Firmware
     medium: Medium
     memory_mib: int = 1024
     serial_port: int = 0
-
-
-@dataclass(frozen=True)
-class RawDisk:
-    """A disk with these bytes at its start."""
-
-    data: bytes
-
-
-@dataclass(frozen=True)
-class FatDisk:
-    """A disk with one FAT partition that holds `files`: paths like EFI/centos/shimx64.efi, none that climbs."""
-
-    files: dict[str, bytes]
-
-
-Disk = RawDisk | FatDisk
+    hardware: Hardware = X86_64
 
 
 class VirtualMachine:
@@ -94,7 +65,6 @@ class VirtualMachine:
         accelerator: Accelerator,
         console_log: Path,
         disk: Disk | None = None,
-        ovmf: Sequence[tuple[Path, Path]] = OVMF,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._machine = machine
@@ -102,7 +72,6 @@ class VirtualMachine:
         self._accelerator: Accelerator = accelerator
         self._console_log = console_log
         self._disk = disk
-        self._ovmf = ovmf
         self._clock = clock
         self._hung_up = False
         self._ending = contextlib.ExitStack()
@@ -156,8 +125,9 @@ class VirtualMachine:
         self._execute("screendump", {"filename": str(path.absolute()), "format": "png"})
 
     def _start(self, ending: contextlib.ExitStack) -> None:
-        for tool, package in ((QEMU, "qemu-system-x86"), ("setpriv", "util-linux")):
-            _require(tool, package)
+        hardware = self._machine.hardware
+        for tool, package in ((hardware.qemu, hardware.package), ("setpriv", "util-linux")):
+            require(tool, package)
         scratch = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="isobuilder-vm-")))
         log = ending.enter_context(_log_file(self._console_log))
         self._stderr = ending.enter_context((scratch / "stderr").open("w+b"))
@@ -166,8 +136,8 @@ class VirtualMachine:
         control, far_control = _socket_pair(ending)
         command = [
             *_command(self._machine, self._iso, self._accelerator),
-            *(_uefi_arguments(self._ovmf, scratch) if self._machine.firmware == "uefi" else ()),
-            *_disk_arguments(self._disk, scratch),
+            *firmware_arguments(self._machine.firmware, scratch, hardware.firmware),
+            *disk_arguments(self._disk, scratch),
             *_lines_out(scratch / SERIAL_PIPE, far_control, self._machine.serial_port),
         ]
         self._process = _spawn(command, far_control, self._stderr)
@@ -179,12 +149,16 @@ class VirtualMachine:
         self._switched_on = self._clock()
         self._execute("cont", {})
 
+    @property
+    def _qemu(self) -> str:
+        return self._machine.hardware.qemu
+
     def _connect(self, control: socket.socket, ending: contextlib.ExitStack) -> None:
         try:
             self._runner.run(asyncio.wait_for(self._control.connect(control), QMP_SECONDS))
         except (QMPError, OSError, EOFError, TimeoutError) as error:
             _end(self._process)
-            raise HostError(f"{QEMU} does not start", details=self._last_words() or [str(error)]) from error
+            raise HostError(f"{self._qemu} does not start", details=self._last_words() or [str(error)]) from error
         ending.callback(self._disconnect)
 
     def _refuse_a_crash(self) -> None:
@@ -195,7 +169,7 @@ class VirtualMachine:
             if status:
                 how = f"signal {-status}" if status < 0 else f"exit {status}"
                 raise HostError(
-                    f"{QEMU} crashed {self.seconds:.1f} s after power on: {how}",
+                    f"{self._qemu} crashed {self.seconds:.1f} s after power on: {how}",
                     details=self._last_words(),
                     hint="This says nothing about the medium: run the check again, or use another version of QEMU.",
                 )
@@ -228,105 +202,23 @@ class VirtualMachine:
         return bool(data)
 
 
-def accelerator(
-    progress: Progress,
-    *,
-    device: Path = KVM_DEVICE,
-    runs: Callable[[Accelerator, float], bool] | None = None,
-    seconds: float = PROBE_SECONDS,
-) -> Accelerator:
-    """KVM when it really runs a guest within `seconds`, else QEMU's translator.
-
-    That /dev/kvm opens proves nothing: nested or paravirtual KVM may emulate a guest instruction by instruction.
-    """
-    if not device.exists():
-        return "tcg"
-    progress.note("checking whether KVM runs a guest here")
-    probe = runs or runs_a_guest
-    return "kvm" if probe("kvm", seconds) else "tcg"
-
-
-def runs_a_guest(accelerator: Accelerator, seconds: float) -> bool:
-    """Boot a program that counts to 100 million; whether it came to its end within `seconds`."""
-    _require(QEMU, "qemu-system-x86")
-    with tempfile.TemporaryDirectory(prefix="isobuilder-probe-") as folder:
-        disk = Path(folder) / "disk"
-        disk.write_bytes(guestcode.probe_disk())
-        command = [QEMU, *_processor(accelerator), "-machine", "q35", "-m", "64", "-nodefaults", "-display", "none"]
-        command += ["-device", f"isa-debug-exit,iobase={guestcode.DEBUG_EXIT_PORT},iosize=1"]
-        command += [*_blockdev("disk", disk, read_only=True), "-device", "virtio-blk-pci,drive=disk,bootindex=0"]
-        try:
-            finished = subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return False
-    return finished.returncode == guestcode.PROBE_STATUS
-
-
 def _command(machine: Machine, iso: Path, accelerator: Accelerator) -> list[str]:
+    hardware = machine.hardware
     return [
-        *("setpriv", "--pdeathsig", "KILL", QEMU, "-S", "-no-reboot"),
-        *_processor(accelerator),
+        *("setpriv", "--pdeathsig", "KILL", hardware.qemu, "-S", "-no-reboot"),
+        *processor_options(hardware, accelerator),
         # One processor: with two, the translator of QEMU 7.2 was seen to crash while the guest mapped its devices.
-        *("-machine", "q35", "-m", str(machine.memory_mib), "-smp", "1"),
-        *("-nodefaults", "-no-user-config", "-display", "none", "-vga", "std", "-device", "virtio-rng-pci"),
-        *_blockdev("medium", iso, read_only=True),
-        *_medium_devices(machine.medium),
+        *("-m", str(machine.memory_mib), "-smp", "1"),
+        *("-nodefaults", "-no-user-config", "-display", "none", *hardware.devices, "-device", "virtio-rng-pci"),
+        *image_arguments("medium", iso, read_only=True),
+        *hardware.drives[machine.medium],
     ]
 
 
-def _uefi_arguments(ovmf: Sequence[tuple[Path, Path]], scratch: Path) -> list[str]:
-    for code, variables in ovmf:
-        if code.exists() and variables.exists():
-            shutil.copyfile(variables, scratch / "variables")
-            nodes = [*_blockdev("code", code, read_only=True), *_blockdev("variables", scratch / "variables")]
-            return [*nodes, "-machine", "pflash0=code,pflash1=variables"]
-    raise HostError(
-        "there is no UEFI firmware for QEMU on this machine",
-        details=[f"{code}: not there" for code, _ in ovmf],
-        hint="On Debian and Ubuntu: apt install ovmf",
-    )
-
-
-def _processor(accelerator: Accelerator) -> list[str]:
-    return ["-accel", "kvm" if accelerator == "kvm" else "tcg,thread=multi", "-cpu", "max"]
-
-
-def _medium_devices(medium: Medium) -> list[str]:
-    if medium == "usb":
-        return ["-device", "qemu-xhci", "-device", "usb-storage,drive=medium,bootindex=0"]
-    return ["-device", "ide-cd,bus=ide.0,drive=medium,bootindex=0"]
-
-
-def _disk_arguments(disk: Disk | None, scratch: Path) -> list[str]:
-    if disk is None:
-        return []
-    device = ["-device", "virtio-blk-pci,drive=disk,bootindex=1"]
-    if isinstance(disk, RawDisk):
-        (scratch / "disk").write_bytes(disk.data)
-        return [*_blockdev("disk", scratch / "disk"), *device]
-    _fill((scratch / "disk").resolve(), disk.files)
-    node = {"driver": "vvfat", "node-name": "disk", "dir": str(scratch / "disk"), "fat-type": 16, "read-only": True}
-    return ["-blockdev", json.dumps(node), *device]
-
-
-def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write `files` below `folder`. ValueError for a path that leads out of it, HostError when it cannot be done."""
-    for name, data in files.items():
-        path = (folder / name).resolve()
-        if not path.is_relative_to(folder):
-            raise ValueError(f"{name!r} leads out of the disk")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-        except OSError as error:
-            raise HostError(f"the scratch disk cannot be made: {name[:200]}: {error.strerror}") from error
-
-
-def _blockdev(name: str, path: Path, *, read_only: bool = False) -> list[str]:
-    file = {"driver": "file", "filename": str(path.absolute()), "read-only": read_only}
-    return ["-blockdev", json.dumps({"driver": "raw", "node-name": name, "read-only": read_only, "file": file})]
+def processor_options(hardware: Hardware, accelerator: Accelerator) -> list[str]:
+    """QEMU's options for the machine's board and processor, and for who runs its instructions."""
+    runner = "kvm" if accelerator == "kvm" else "tcg,thread=multi"
+    return ["-accel", runner, "-machine", hardware.machine, "-cpu", hardware.processors[accelerator]]
 
 
 def _lines_out(pipe: Path, control: socket.socket, port: int) -> list[str]:
@@ -383,6 +275,7 @@ def _socket_pair(ending: contextlib.ExitStack) -> tuple[socket.socket, socket.so
     return ending.enter_context(near), ending.enter_context(far)
 
 
-def _require(tool: str, package: str) -> None:
+def require(tool: str, package: str) -> None:
+    """Raise HostError when there is no program `tool`, which is in Debian's `package`."""
     if not shutil.which(tool):
         raise HostError(f"{tool}: no such program", hint=f"On Debian and Ubuntu: apt install {package}")

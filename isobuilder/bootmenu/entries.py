@@ -121,7 +121,19 @@ def make_menu(roles: Sequence[Kickstart], blueprint: Blueprint) -> Menu:
         serial=replace(serial, hotkey=next(keys)) if serial else None,
     )
     _check_ids(menu)
+    _check_default(roles, definition)
     return menu
+
+
+def _check_default(roles: Sequence[Kickstart], definition: Definition) -> None:
+    """A machine whose medium stays in must not install itself again and again."""
+    if not definition.install.reinstall:
+        return
+    if any(role.role == definition.menu.default and role.chooses_disks for role in roles):
+        raise DefinitionError(
+            f"menu.default: {definition.menu.default!r} would erase the machine at every start, with reinstall = true",
+            hint='Leave default = "local", and choose the role once in the menu.',
+        )
 
 
 def pick_hotkeys(titles: Sequence[str]) -> tuple[str | None, ...]:

@@ -10,7 +10,7 @@ from isobuilder.blueprint import Blueprint
 from isobuilder.definition import Definition
 from isobuilder.errors import DefinitionError, MediumError
 
-# x86's COMMAND_LINE_SIZE is 2048 with its final NUL, and isolinux takes 2047 characters as well.
+# COMMAND_LINE_SIZE of x86 and arm64 is 2048 with its final NUL, and isolinux takes 2047 characters as well.
 COMMAND_LINE_LIMIT = 2047
 # What loaders put before our words: BOOT_IMAGE=(hd99,msdos99)/PATH, initrd=/PATH and spaces.
 LOADER_WORDS = len("BOOT_IMAGE=(hd99,msdos99)/  initrd=/ ")
@@ -18,6 +18,10 @@ LOADER_WORDS = len("BOOT_IMAGE=(hd99,msdos99)/  initrd=/ ")
 DEFAULT_SPEED = 9600
 # The BIOS, and so isolinux, knows this many serial ports.
 BIOS_PORTS = 4
+
+# Architectures whose loaders drive serial ports by themselves, those of a PC. Elsewhere the firmware has the serial
+# line, and what is drawn on its console is there too.
+_PORTS_OF_A_PC = frozenset({"x86_64"})
 
 _KERNEL_WORDS = re.compile(r"[A-Za-z0-9._:/=,+@#~\\ -]*", re.ASCII)
 
@@ -36,6 +40,11 @@ def serial_port(definition: Definition) -> SerialPort | None:
     if not port or int(port[1]) >= BIOS_PORTS:
         return None
     return SerialPort(unit=int(port[1]), speed=int(port[2] or DEFAULT_SPEED))
+
+
+def on_firmware_console(definition: Definition) -> bool:
+    """Whether a menu is on the serial line only as what the firmware's console shows; `serial_port` is no use then."""
+    return bool(definition.install.console) and definition.arch not in _PORTS_OF_A_PC
 
 
 def serial_words(console: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import jinja2
 
 from isobuilder.blueprint import Blueprint
 from isobuilder.bootmenu.entries import Entry, Menu, Submenu
-from isobuilder.bootmenu.kernelline import serial_port
+from isobuilder.bootmenu.kernelline import on_firmware_console, serial_port
 from isobuilder.definition import Definition
 from isobuilder.releases import CHAIN, Boot
 from isobuilder.resources import data_folder
@@ -27,6 +27,8 @@ ISOLINUX_LONGEST_WAIT = 3599
 ISOLINUX_ROWS = 14
 # A line of GRUB's menu on a terminal of 80 columns.
 GRUB_COLUMNS = 70
+# GRUB's menu is drawn by the firmware: as text, and on the serial line too.
+FIRMWARE_CONSOLE = "terminal_output console"
 # Pictures of GRUB's theme, where its theme.txt looks for them: an icon by the class of an entry.
 THEME_PICTURES = {
     "background.png": "background.png",
@@ -104,6 +106,7 @@ def _grub(place: _GrubPlace, menu: Menu, blueprint: Blueprint) -> dict[str, byte
         # 0 would boot at once.
         seconds=definition.menu.timeout or -1,
         port=serial_port(definition),
+        firmware_console=FIRMWARE_CONSOLE if on_firmware_console(definition) else None,
         volume_id=blueprint.volume_id,
     )
     theme = _render("theme.txt.j2", menu=menu)

@@ -83,7 +83,8 @@ class _Image:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._folders_left = FOLDER_LIMIT
-        descriptor = self.read(VOLUME_DESCRIPTOR, BLOCK)
+        file.seek(VOLUME_DESCRIPTOR)
+        descriptor = file.read(BLOCK)
         if descriptor[:6] != b"\x01CD001":
             raise ValueError("it is no ISO 9660 image")
         self._root = descriptor[ROOT_RECORD : ROOT_RECORD + 34]

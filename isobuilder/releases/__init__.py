@@ -5,6 +5,7 @@ key of `Release`.
 """
 
 import datetime as dt
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -31,6 +32,14 @@ CHAIN = "isolinux/chain.c32"
 KickstartSection = Annotated[str, Matching(r"%[a-z][a-z-]{1,20}", "a section of a kickstart such as %post")]
 
 
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"{value!r} is no regular expression: {error}") from error
+    return value
+
+
 class PackagedFile(Table):
     """A file that no tree publishes, taken out of a package of the release (signed, and named in the lock)."""
 
@@ -50,13 +59,22 @@ class KernelArguments(Table):
     check: Argument
 
 
+class Refused(Table):
+    """Kickstart lines that an installer stops at: `line` is a regular expression for the start of one; and `why`."""
+
+    line: Annotated[str, AfterValidator(_pattern)]
+    why: Title
+
+
 class KickstartFacts(Table):
     """What the release's own installer makes of a kickstart, beyond what pykickstart tells.
 
     `syntax` is pykickstart's name for it. `sections` are those that the installer knows (pykickstart knows some that
     it does not); `environments`: whether %packages may name an environment (@^). `packages` are what its commands call
     in the installed system and the installer does not add: every kickstart of ours asks for them. `medium` and `root`
-    are where scripts of the installer find the medium and the system that is being installed.
+    are where scripts of the installer find the medium and the system that is being installed. `medium_is_sought`: the
+    command cdrom looks for the medium among the disks that are not ignored, and does not remember it from the boot.
+    `refused` is what pykickstart takes and the installer does not.
     """
 
     syntax: Annotated[str, Matching(r"(?:RHEL|F)[0-9]{1,2}", "a syntax that pykickstart knows, such as RHEL9")]
@@ -65,6 +83,8 @@ class KickstartFacts(Table):
     packages: Many[PackageName] = ()
     medium: AbsolutePath = "/run/install/repo"
     root: AbsolutePath = "/mnt/sysroot"
+    medium_is_sought: bool = True
+    refused: Many[Refused] = ()
 
 
 class Installed(Table):

@@ -75,7 +75,7 @@ class PackagePool:
 
     @functools.cached_property
     def by_nevra(self) -> Mapping[str, Sequence[Any]]:
-        """Every package by NAME-[EPOCH:]VERSION-RELEASE.ARCH, hidden ones too; several repositories may have the same."""
+        """Every package by NAME-[EPOCH:]VERSION-RELEASE.ARCH, hidden ones too; repositories may have the same."""
         found: dict[str, list[Any]] = {}
         for solvable in (solvable for solvables in self._by_name.values() for solvable in solvables):
             found.setdefault(str(solvable), []).append(solvable)

@@ -30,7 +30,7 @@ class RoleRequest:
 
     def where(self, line: int) -> str:
         """A place in the kickstart, for a message. What the installer adds by itself has line 0."""
-        return f"{self.path}:{line}" if line else f"{self.path} ({INSTALLER})"
+        return f"{self.path}:{line}" if line else f"{self.path} ({INSTALLER}, as the release file says)"
 
 
 @dataclass(frozen=True)

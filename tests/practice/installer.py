@@ -23,9 +23,9 @@ _MODULES = (
 )
 
 
-def make_initrd(tree: Path, image: Path, scratch: Path) -> None:
+def make_initrd(tree: Path, image: Path, scratch: Path, busybox: Path = _BUSYBOX) -> None:
     """Write the initial RAM disk for the kernel in `tree` to `image`; `scratch` is an empty folder to work in."""
-    _busybox(scratch)
+    _add_busybox(scratch, busybox)
     _copy(_SCRIPTS / "init", scratch / "init", mode=0o755)
     modules = scratch / "lib/modules"
     modules.mkdir()
@@ -41,16 +41,22 @@ def make_initrd(tree: Path, image: Path, scratch: Path) -> None:
         packed.write(archive.read_bytes())
 
 
-def make_stage2(image: Path, scratch: Path, epoch: int) -> None:
-    """Write stage 2 to `image`, as a squashfs; `scratch` is an empty folder to work in."""
-    _busybox(scratch)
+def make_stage2(
+    image: Path, scratch: Path, epoch: int, *, busybox: Path = _BUSYBOX, checker: Path | None = _CHECKISOMD5
+) -> None:
+    """Write stage 2 to `image`, as a squashfs; `scratch` is an empty folder to work in.
+
+    `busybox` may be one for another machine, of the host's version. Without `checker` it cannot check a medium.
+    """
+    _add_busybox(scratch, busybox)
     _copy(_SCRIPTS / "stage2.sh", scratch / "sbin/stage2", mode=0o755)
     for applet in run([_BUSYBOX, "--list"]).split():
         if applet != "busybox":
             (scratch / "bin" / applet).symlink_to("busybox")
-    _copy(_CHECKISOMD5, scratch / "bin/checkisomd5", mode=0o755)
-    for library in re.findall(r"(/\S+) \(0x", run(["ldd", _CHECKISOMD5])):
-        _copy(Path(library), scratch / library[1:], mode=0o755)
+    if checker:
+        _copy(checker, scratch / "bin/checkisomd5", mode=0o755)
+        for library in re.findall(r"(/\S+) \(0x", run(["ldd", checker])):
+            _copy(Path(library), scratch / library[1:], mode=0o755)
     for folder in ("dev", "proc", "run", "sys", "tmp"):
         (scratch / folder).mkdir()
     options = ("-quiet", "-no-progress", "-all-root", "-noappend", "-comp", "zstd", "-Xcompression-level", "3")
@@ -63,10 +69,10 @@ def kernel_version(tree: Path) -> str:
     return folder.name
 
 
-def _busybox(root: Path) -> None:
+def _add_busybox(root: Path, busybox: Path) -> None:
     for folder in ("bin", "lib", "sbin"):
         (root / folder).mkdir()
-    _copy(_BUSYBOX, root / "bin/busybox", mode=0o755)
+    _copy(busybox, root / "bin/busybox", mode=0o755)
     _copy(_SCRIPTS / "practice.sh", root / "lib/practice.sh")
 
 

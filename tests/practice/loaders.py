@@ -1,6 +1,7 @@
-"""The boot loaders of the practice mirror: isolinux as the host has it, and GRUB made like CentOS's."""
+"""The boot loaders of the practice mirror: isolinux, shim and GRUB as the host has them, and a boot.iso of GRUB's."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.practice.host import run
@@ -9,17 +10,15 @@ _ISOLINUX = Path("/usr/lib/ISOLINUX/isolinux.bin")
 _MBR = Path("/usr/lib/ISOLINUX/isohdpfx.bin")
 _SYSLINUX = Path("/usr/lib/syslinux/modules/bios")
 _FONT = Path("/usr/share/grub/unicode.pf2")
+# Signed by Microsoft (shim) and by Debian, under the names that CentOS has them by. GRUB is the one for media.
+_SIGNED_EFI = {
+    "BOOTX64.EFI": Path("/usr/lib/shim/shimx64.efi.signed"),
+    "grubx64.efi": Path("/usr/lib/grub/x86_64-efi-signed/gcdx64.efi.signed"),
+    "mmx64.efi": Path("/usr/lib/shim/mmx64.efi.signed"),
+}
 # Where the practice system, and CentOS, have GRUB's parts for BIOS.
 _GRUB_PC = "usr/lib/grub/i386-pc"
 GRUB_MBR_FILE = f"/{_GRUB_PC}/boot_hybrid.img"
-
-_GRUB_MODULES = (
-    *("fat", "iso9660", "part_gpt", "part_msdos"),
-    *("boot", "chain", "configfile", "halt", "linux", "normal", "reboot", "sleep"),
-    *("echo", "loopback", "ls", "minicmd", "regexp", "test", "true"),
-    *("search", "search_fs_file", "search_fs_uuid", "search_label"),
-    *("all_video", "font", "gfxmenu", "gfxterm", "png", "serial", "terminal"),
-)
 
 
 def add_isolinux(os_tree: Path) -> None:
@@ -31,15 +30,16 @@ def add_isolinux(os_tree: Path) -> None:
         shutil.copyfile(_SYSLINUX / name, folder / name)
 
 
-def add_grub(os_tree: Path) -> None:
-    """Put GRUB for UEFI into a mirror's tree.
+def add_shim_and_grub(os_tree: Path, signed: Mapping[str, Path] = _SIGNED_EFI) -> None:
+    """Put the loaders for UEFI into a mirror's tree, which start with Secure Boot as well: names to Debian's files.
 
-    Like CentOS's gcdx64.efi it has all it needs built in, and reads /EFI/BOOT/grub.cfg on the device that it was
-    started from.
+    This GRUB has all it needs built in. It looks for /boot/grub on a disk that has /.disk/info, which only Debian's
+    media have, and then reads grub.cfg beside itself: /EFI/BOOT/grub.cfg on the device that it was started from.
     """
     folder = os_tree / "EFI/BOOT"
     (folder / "fonts").mkdir(parents=True)
-    run(["grub-mkimage", "-O", "x86_64-efi", "-p", "/EFI/BOOT", "-o", folder / "BOOTX64.EFI", *_GRUB_MODULES])
+    for name, file in signed.items():
+        shutil.copyfile(file, folder / name)
     shutil.copyfile(_FONT, folder / "fonts" / _FONT.name)
 
 

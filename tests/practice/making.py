@@ -57,7 +57,7 @@ def _make(mirror: Path, work: Path, signer: Signer, listener: Listener) -> None:
     installer.make_initrd(tree, os_tree / _IMAGES["initrd"], _folder(work / "initrd"))
     installer.make_stage2(os_tree / _STAGE2, _folder(work / "stage2"), epoch)
     loaders.add_isolinux(os_tree)
-    loaders.add_grub(os_tree)
+    loaders.add_shim_and_grub(os_tree)
     loaders.make_boot_iso(tree, os_tree / _BOOT_ISO, _folder(work / "boot-iso"), epoch)
     listener("repositories")
     (os_tree / KEY_NAME).write_text(signer.public_key, encoding="ascii")

@@ -15,7 +15,7 @@ from tests.practice import host
 from tests.practice.making import Listener, make_mirror, unheard
 
 _HERE = Path(__file__).parent
-_DEMO = _HERE / "demo"
+DEMO = _HERE / "demo"
 # Files of the demo that name the mirror's address and key.
 _ADDRESSED = frozenset({"practice.toml", "product.toml"})
 # What changes no byte of a mirror.
@@ -34,7 +34,7 @@ def ensure_mirror(cache: Path | None = None, listener: Listener = unheard) -> Pa
     mirror = root / key
     if mirror.exists():
         return mirror
-    with _locked(root / f"{key}.lock"):
+    with locked(root / f"{key}.lock"):
         if not mirror.exists():
             # A process that was killed left these, and nobody else makes this mirror now.
             for part in root.glob(f"{key}.part-*"):
@@ -59,11 +59,11 @@ def write_demo(folder: Path, base_url: str, mirror: Path | None = None) -> Path:
     """
     made = mirror or ensure_mirror()
     facts = {"base_url": base_url, "fingerprint": (made / "fingerprint").read_text(encoding="ascii").strip()}
-    for source in sorted(path for path in _DEMO.rglob("*") if path.is_file()):
+    for source in sorted(path for path in DEMO.rglob("*") if path.is_file()):
         text = source.read_text(encoding="utf-8")
         if source.name in _ADDRESSED:
             text = string.Template(text).substitute(facts)
-        target = folder / source.relative_to(_DEMO)
+        target = folder / source.relative_to(DEMO)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
     return folder / "media.toml"
@@ -74,10 +74,7 @@ def _key() -> str:
         "recipe": {
             str(path.relative_to(_HERE)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(_HERE.rglob("*"))
-            if path.is_file()
-            and path.suffix != ".pyc"
-            and path.name not in _NOT_IN_RECIPE
-            and _DEMO not in path.parents
+            if path.is_file() and path.suffix != ".pyc" and path.name not in _NOT_IN_RECIPE and DEMO not in path.parents
         },
         "host": host.installed_versions(host.required_packages()),
         "system": host.payload_versions(),
@@ -86,7 +83,8 @@ def _key() -> str:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Wait for every other process that has `path` locked, and keep others waiting while the context lasts."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

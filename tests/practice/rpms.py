@@ -45,10 +45,13 @@ _SETTINGS = {
 }
 
 
-def build_rpms(rpms: Iterable[Rpm], tree: Path, output: Path, scratch: Path, epoch: int) -> None:
+def build_rpms(
+    rpms: Iterable[Rpm], tree: Path, output: Path, scratch: Path, epoch: int, *, arch: str = "x86_64"
+) -> None:
     """Make every one of `rpms` out of `tree`, into the folder `output`. `scratch` is an empty folder for rpmbuild.
 
-    No file in them is dated later than `epoch`. Raises HostError when rpmbuild refuses.
+    No file in them is dated later than `epoch`; `arch` is that of all that are not "noarch". Raises HostError when
+    rpmbuild refuses.
     """
     spec = ["Name: practice\nVersion: 1\nRelease: 1\nSummary: None\nLicense: Various\nAutoReqProv: no\n"]
     spec.append("%description\nNot built: only its parts are.\n")
@@ -58,7 +61,18 @@ def build_rpms(rpms: Iterable[Rpm], tree: Path, output: Path, scratch: Path, epo
     defines = {**_SETTINGS, "_topdir": str(scratch), "_rpmdir": str(output)}
     words = [word for name, value in defines.items() for word in ("--define", f"{name} {value}")]
     run(
-        ["rpmbuild", "-bb", "--quiet", "--noclean", "--buildroot", tree, *words, scratch / "practice.spec"],
+        [
+            "rpmbuild",
+            "-bb",
+            "--quiet",
+            "--target",
+            arch,
+            "--noclean",
+            "--buildroot",
+            tree,
+            *words,
+            scratch / "practice.spec",
+        ],
         env={"SOURCE_DATE_EPOCH": str(epoch)},
     )
 

@@ -1,0 +1,74 @@
+"""What a kickstart does to disks, so far as its text tells: the menu says it of each entry."""
+
+from collections.abc import Iterator
+
+from isobuilder.definition import DiskMatch
+from isobuilder.syntax import sections
+
+# What %pre of an unattended install writes once it has found its disk.
+STORAGE_INCLUDE = "/tmp/isobuilder-storage.ks"  # noqa: S108 - the installer's /tmp, not ours
+# What it writes there stands between these lines of it.
+_BEGIN, _END = "cat <<'ISOBUILDER_STORAGE'", "ISOBUILDER_STORAGE"
+
+# Commands that write to disks, or say which.
+_STORAGE_COMMANDS = frozenset(
+    {
+        "autopart",
+        "btrfs",
+        "clearpart",
+        "fcoe",
+        "ignoredisk",
+        "iscsi",
+        "logvol",
+        "mount",
+        "nvdimm",
+        "part",
+        "partition",
+        "raid",
+        "reqpart",
+        "snapshot",
+        "volgroup",
+        "zerombr",
+        "zfcp",
+        "zipl",
+    }
+)
+# Of these, what only divides the one disk that %pre has found.
+_DIVIDING_COMMANDS = frozenset({"logvol", "part", "raid", "volgroup"})
+_EARLY_SECTIONS = frozenset({"%pre", "%pre-install"})
+
+
+def chooses_disks(text: str) -> bool:
+    """Whether a kickstart has storage commands or scripts that run before disks are chosen; those can do anything."""
+    return any(True for _ in _choosing(text))
+
+
+def chooses_alike(text: str, guarded: str) -> bool:
+    """Whether a kickstart does no more to find its disk than `guarded`, whose %pre takes the one that matches.
+
+    It may divide that disk in its own way. Any other command, include or script of its own that could touch a disk
+    before packages are installed makes the difference.
+    """
+    return list(_choosing(text)) == list(_choosing(guarded))
+
+
+def in_words(match: DiskMatch) -> str:
+    """The match for a person: "model X, 100GB to 2TB"."""
+    sizes = " to ".join(filter(None, [match.min_size, match.max_size]))
+    if not (match.min_size and match.max_size):
+        sizes = f"{'at least' if match.min_size else 'at most'} {sizes}" if sizes else ""
+    named = [f"{name} {value}" for name, value in (("model", match.model), ("serial", match.serial)) if value]
+    return ", ".join(filter(None, [*named, sizes]))
+
+
+def _choosing(text: str) -> Iterator[str]:
+    """The lines by which a kickstart decides on disks."""
+    inside = False
+    for section, _, line in sections(text):
+        word = line.split(maxsplit=1)[0] if line.strip() else ""
+        if section in _EARLY_SECTIONS:
+            inside = line.strip() == _BEGIN or (inside and line != _END)
+            if not (inside and (word in _DIVIDING_COMMANDS or not word or word.startswith("#"))):
+                yield line
+        elif not section and (word in _STORAGE_COMMANDS or word == "%include" or word in _EARLY_SECTIONS):
+            yield line
