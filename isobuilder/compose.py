@@ -120,7 +120,15 @@ def _repodata(lock: Lock, cache: Cache) -> Iterator[tuple[str, Content]]:
     comps = [paths["group"].read_bytes() for paths in metadata.values() if "group" in paths]
     packages = [package for package in lock.packages if package.roles]
     merged = merge_comps(comps) if comps else None
-    for path, data in write_repodata(packages, metadata, merged, epoch=lock.epoch).items():
+    files = write_repodata(
+        packages,
+        metadata,
+        merged,
+        epoch=lock.epoch,
+        streams={active.stream for active in lock.modules},
+        hotfixes={repository.id for repository in lock.repositories if repository.module_hotfixes},
+    )
+    for path, data in files.items():
         yield path, Inline(data)
 
 

@@ -136,7 +136,8 @@ class Repository(Table):
     `metalink` (the same, with checksums of repomd.xml) is there; in these and in `gpgkey`, `$basearch` stands for the
     architecture. `priority` is in yum's sense: lower wins. With `sha1`, signatures over SHA-1 are accepted, because the
     release has nothing better. `excludes` are packages that are not taken from here, `includes` the only ones that are:
-    dnf's excludepkgs and includepkgs.
+    dnf's excludepkgs and includepkgs. With `module_hotfixes`, no stream of a module hides the repository's packages, as
+    with dnf's option of that name.
     """
 
     id: Identifier
@@ -151,6 +152,7 @@ class Repository(Table):
     repomd_signature: Literal["required", "if-present", "off"] = "if-present"
     excludes: Many[PackagePattern] = ()
     includes: Many[PackagePattern] = ()
+    module_hotfixes: bool = False
 
     @property
     def listing(self) -> str | None:

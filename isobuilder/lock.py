@@ -52,7 +52,8 @@ class LockedRepository(Table):
 
     `baseurl` are its mirrors, best first: all that will be asked. `listing` is the metalink or mirror list that named
     them; nobody asks it again. `sha1` says that signatures over SHA-1 are accepted. `repomd_signer` is the fingerprint
-    of the key that signed repomd.xml, when the repository signs it.
+    of the key that signed repomd.xml, when the repository signs it. With `module_hotfixes`, no stream of a module hides
+    its packages.
     """
 
     id: str
@@ -63,6 +64,7 @@ class LockedRepository(Table):
     sha1: bool
     repomd_signer: str | None
     metadata: dict[str, RepositoryFile]
+    module_hotfixes: bool = False
 
 
 class Package(Table):
@@ -87,6 +89,17 @@ class Package(Table):
     def path(self) -> str:
         """Where it lies on the medium."""
         return f"Packages/{PurePosixPath(unquote(self.file.path)).name}"
+
+
+class ActiveStream(Table):
+    """A stream of a module (NAME:STREAM), which roles it is active in, and why.
+
+    `reasons` has one line for each role: "default stream", "enabled at ks/web.cfg:12", "required by module perl:5.26".
+    """
+
+    stream: Annotated[str, Matching(r"[A-Za-z0-9+._-]+:[A-Za-z0-9+._-]+", "a module's name and stream")]
+    roles: Many[str]
+    reasons: Many[str]
 
 
 class BootFile(Table):
@@ -115,6 +128,7 @@ class Lock(Table):
     """What a medium is made of.
 
     `made_from` has a digest for each input, by its dotted name; `made_with` the version of each tool and library.
+    `modules` are the streams that are active in any role.
     """
 
     version: Literal[1] = 1
@@ -129,6 +143,7 @@ class Lock(Table):
     repositories: Many[LockedRepository]
     boot: Many[BootFile]
     packages: Many[Package]
+    modules: Many[ActiveStream] = ()
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:

@@ -1,7 +1,7 @@
 """From a plan to a lock: every choice is made here, and none after it."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 
 from isobuilder import __version__, upstream
@@ -38,6 +38,7 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
             {kind: cache.check(file.sha256) for kind, file in r.metadata.items()},
             excludes=w.excludes,
             includes=w.includes,
+            hotfixes=w.module_hotfixes,
         )
         for r, w in zip(found.repositories, wanted, strict=True)
     ]
@@ -48,6 +49,7 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
         always=facts.always,
         may=facts.may,
         extra=[packaged.package for packaged in facts.boot.packaged.values()],
+        platform=plan.release.platform,
     )
     kickstart_notes = (note for kickstart in plan.kickstarts for note in kickstart.notes)
     for note in (*found.notes, *kickstart_notes, *resolution.notes):
@@ -75,6 +77,7 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
             ),
         ),
         packages=resolution.packages,
+        modules=resolution.modules,
     )
     for line in taken_on_trust(lock):
         progress.warning(line)
@@ -154,20 +157,31 @@ def _contradictions(lock: Lock, plan: Plan) -> Iterator[str]:
         if locked != planned:
             yield f"{key}: the lock says {_shown(locked)}, the definition {_shown(planned)}"
     roles = {kickstart.role for kickstart in plan.kickstarts}
-    if unknown := {role for package in lock.packages for role in package.roles} - roles:
+    if unknown := {role for named in _roles(lock) for role in named} - roles:
         yield f"roles: the definition has no {_shown(unknown)}"
     if not any(package.roles for package in lock.packages):
         yield "packages: none is for any role"
     # Which mirrors a listing names, the definition cannot say.
-    wanted = {r.id: (r.listing or (r.baseurl,), r.trust, r.fingerprint, r.sha1) for r in plan.blueprint.repositories}
-    locked_repositories = {r.id: (r.listing or r.baseurl, r.trust, r.fingerprints, r.sha1) for r in lock.repositories}
+    wanted = {
+        r.id: (r.listing or (r.baseurl,), r.trust, r.fingerprint, r.sha1, r.module_hotfixes)
+        for r in plan.blueprint.repositories
+    }
+    locked_repositories = {
+        r.id: (r.listing or r.baseurl, r.trust, r.fingerprints, r.sha1, r.module_hotfixes) for r in lock.repositories
+    }
     for name in sorted(wanted.keys() | locked_repositories.keys()):
         if wanted.get(name) != locked_repositories.get(name):
-            yield f"repository {name}: address, trust, fingerprints or sha1 are not those of the definition"
+            keys = "address, trust, fingerprints, sha1 or module-hotfixes"
+            yield f"repository {name}: {keys} are not those of the definition"
     signers = {r.id: r.repomd_signer for r in lock.repositories}
     for repository in plan.blueprint.repositories:
         if repository.repomd_signature == "required" and not signers.get(repository.id):
             yield f"repository {repository.id}: its metadata must be signed, and was not"
+
+
+def _roles(lock: Lock) -> Iterator[Sequence[str]]:
+    yield from (package.roles for package in lock.packages)
+    yield from (active.roles for active in lock.modules)
 
 
 def _shown(value: object) -> str:

@@ -5,8 +5,9 @@ What a medium must hold is taken from what pykickstart understood, never from a 
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pykickstart.constants
 import pykickstart.errors
@@ -42,11 +43,26 @@ class WantedGroup:
 
 
 @dataclass(frozen=True)
+class ModuleCommand:
+    """The command `module`, which enables a stream of a module ("" for its default), or disables the module."""
+
+    name: str
+    stream: str
+    line: int
+    enable: bool = True
+
+    @property
+    def word(self) -> str:
+        """NAME or NAME:STREAM."""
+        return f"{self.name}:{self.stream}" if self.stream else self.name
+
+
+@dataclass(frozen=True)
 class PackageRequest:
     """What a kickstart asks the installer to install, as pykickstart understood it.
 
-    `environment` is the `@^` group, if any. `groups` includes core where the installer adds it by itself (line 0).
-    `weak` is false with --excludeWeakdeps.
+    `environment` is the `@^` group, if any. `groups` includes core where the installer adds it by itself (line 0), and
+    the modules of %packages, which look like groups. `weak` is false with --excludeWeakdeps.
     """
 
     packages: tuple[Wanted, ...]
@@ -55,6 +71,7 @@ class PackageRequest:
     excluded_packages: tuple[Wanted, ...]
     excluded_groups: tuple[WantedGroup, ...]
     weak: bool = True
+    modules: tuple[ModuleCommand, ...] = ()
 
 
 def read_back(text: str, facts: KickstartFacts, *, where: str) -> tuple[PackageRequest, tuple[str, ...]]:
@@ -88,7 +105,7 @@ def read_back(text: str, facts: KickstartFacts, *, where: str) -> tuple[PackageR
         raise KickstartError(f"{where}: it cannot be used as it is ({facts.syntax})", details=details)
     notes = [f"{where}: {' '.join(str(warning.message).split())}" for warning in caught]
     notes += [f"{where}: {note}" for note in lint.notes(parser.handler)]
-    return _request(parser.handler.packages, text), tuple(notes)
+    return _request(parser.handler, text), tuple(notes)
 
 
 class _Parser(pykickstart.parser.KickstartParser):  # type: ignore[misc]
@@ -106,7 +123,8 @@ class _Parser(pykickstart.parser.KickstartParser):  # type: ignore[misc]
             return None
 
 
-def _request(packages: pykickstart.parser.Packages, text: str) -> PackageRequest:
+def _request(handler: Any, text: str) -> PackageRequest:
+    packages = handler.packages
     # The parser keeps no line numbers for packages: a line is found by all of it, "@ group --optional" by "@group".
     words: dict[str, int] = {}
     for section, number, line in sections(text):
@@ -127,4 +145,11 @@ def _request(packages: pykickstart.parser.Packages, text: str) -> PackageRequest
         excluded_packages=tuple(Wanted(name, words.get(f"-{name}", 0)) for name in packages.excludedList),
         excluded_groups=tuple(group(g.name, sign="-@") for g in packages.excludedGroupList),
         weak=not packages.excludeWeakdeps,
+        modules=tuple(_module_commands(handler)),
     )
+
+
+def _module_commands(handler: Any) -> Iterator[ModuleCommand]:
+    """What `module` says, where the release has that command and its installer still acts on it."""
+    for said in getattr(getattr(handler, "module", None), "dataList", tuple)():
+        yield ModuleCommand(said.name, said.stream, said.lineno, said.enable)

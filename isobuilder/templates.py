@@ -111,6 +111,7 @@ def _installed_repositories(blueprint: Blueprint) -> list[dict[str, object]]:
             "priority": repository.priority,
             "excludes": repository.excludes,
             "includes": repository.includes,
+            "module_hotfixes": repository.module_hotfixes,
         }
         for repository in blueprint.installed_repositories
     ]

@@ -133,6 +133,7 @@ def _locked(repository: Repository, mirrors: Mirrors, found: _Found, cache: Cach
         sha1=repository.sha1,
         repomd_signer=found.signer,
         metadata={"repomd": repomd, **metadata_files(found.repomd)},
+        module_hotfixes=repository.module_hotfixes,
     )
 
 

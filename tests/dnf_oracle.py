@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 _SCRIPT = """
-import json, os, sys, dnf
+import json, os, sys, dnf, dnf.module.module_base
 asked = json.load(sys.stdin)
 os.makedirs(asked["root"], exist_ok=True)
 for scenario in asked["scenarios"]:
@@ -17,15 +17,26 @@ for scenario in asked["scenarios"]:
     conf.logdir, conf.reposdir, conf.varsdir, conf.pluginpath = asked["root"], [], [], []
     conf.substitutions.update(arch=asked["arch"], basearch=asked["arch"], releasever="9")
     conf.install_weak_deps, conf.best, conf.assumeno = scenario["weak"], True, True
+    if asked["platform"]:
+        conf.module_platform_id = asked["platform"]
     for name, (folder, priority) in asked["repositories"].items():
-        options = scenario["options"].get(name, {})
+        options = scenario["options"].get(name, {}) | {"module_hotfixes": name in asked["hotfixes"]}
         base.repos.add_new_repo(name, conf, baseurl=["file://" + folder], priority=priority, gpgcheck=False, **options)
     base.fill_sack(load_system_repo=False)
     base.read_comps(arch_filter=True)
-    answer = {"error": None, "packages": []}
+    answer = {"error": None, "packages": [], "modules": []}
     try:
+        # As Anaconda does it, which calls both even where there is nothing to do. It always has a group.
+        if scenario["disable"] or scenario["enable"] or any(word.startswith("@") for word in scenario["install"]):
+            modules = dnf.module.module_base.ModuleBase(base)
+            modules.disable(scenario["disable"])
+            modules.enable(scenario["enable"])
         base.install_specs(scenario["install"], exclude=scenario["exclude"])
         base.resolve()
+        container = base._moduleContainer
+        answer["modules"] = sorted({
+            m.getNameStreamVersion() + ":" + m.getContext()
+            for m in container.getModulePackages() if container.isModuleActive(m)})
         answer["packages"] = sorted(
             f"{p.name}-{p.epoch}:{p.version}-{p.release}.{p.arch}" for p in base.transaction.install_set)
     except dnf.exceptions.Error as error:
@@ -36,7 +47,7 @@ for scenario in asked["scenarios"]:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One thing to ask dnf to install, in the words of its command line.
+    """One thing to ask dnf to install, in the words of its command line; before that, modules to disable and enable.
 
     `options` are those of its repositories, by id: excludepkgs, includepkgs.
     """
@@ -45,24 +56,38 @@ class Scenario:
     exclude: Sequence[str] = ()
     weak: bool = True
     options: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    enable: Sequence[str] = ()
+    disable: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What dnf would install, as sorted NEVRA, or its error."""
+    """What dnf would install, as sorted NEVRA, and the builds of module streams that are active, or its error."""
 
     packages: list[str]
+    modules: list[str]
     error: str | None
 
 
 def ask_dnf(
-    repositories: Mapping[str, tuple[Path, int]], scenarios: Sequence[Scenario], scratch: Path, *, arch: str = "x86_64"
+    repositories: Mapping[str, tuple[Path, int]],
+    scenarios: Sequence[Scenario],
+    scratch: Path,
+    *,
+    arch: str = "x86_64",
+    hotfixes: Sequence[str] = (),
+    platform: str | None = None,
 ) -> list[Answer]:
-    """The answer to each scenario; `repositories` gives a folder that has repodata/, and a priority, by id."""
+    """The answer to each scenario; `repositories` gives a folder that has repodata/, and a priority, by id.
+
+    `hotfixes` are those whose packages no module hides; `platform` is the module that the system is ("platform:el9").
+    """
     asked = {
         "root": str(scratch / "root"),
         "cache": str(scratch / "cache"),
         "arch": arch,
+        "hotfixes": list(hotfixes),
+        "platform": platform,
         "repositories": {name: [str(folder), priority] for name, (folder, priority) in repositories.items()},
         "scenarios": [asdict(scenario) for scenario in scenarios],
     }

@@ -75,18 +75,20 @@ def make_repository(
     packages: Sequence[Fake],
     *,
     comps: str = "",
+    modules: str = "",
     compression: str = ".gz",
     id: str = "base",  # noqa: A002 - as in Source
     priority: int = 99,
+    hotfixes: bool = False,
 ) -> Source:
-    """Write `folder`/repodata for `packages`; `comps` is what lies inside of its <comps> element."""
+    """Write `folder`/repodata for `packages`; `comps` is what lies inside of <comps>, `modules` modulemd."""
     repodata = folder / "repodata"
     repodata.mkdir(parents=True)
     repomd = createrepo_c.Repomd()
     repomd.set_revision("1600000000")
     paths: dict[str, Path] = {}
-    for kind, data in _documents(packages, comps).items():
-        path = repodata / f"{kind}.xml{compression}"
+    for kind, data in _documents(packages, comps, modules).items():
+        path = repodata / f"{kind}.{'yaml' if kind == 'modules' else 'xml'}{compression}"
         path.write_bytes(COMPRESSIONS[compression](data))
         record = createrepo_c.RepomdRecord(kind, str(path))
         record.fill(createrepo_c.SHA256)
@@ -94,10 +96,10 @@ def make_repository(
         repomd.set_record(record)
         paths[kind] = path
     (repodata / "repomd.xml").write_text(repomd.xml_dump(), encoding="utf-8")
-    return Source(id, priority, paths)
+    return Source(id, priority, paths, hotfixes=hotfixes)
 
 
-def _documents(packages: Sequence[Fake], comps: str) -> dict[str, bytes]:
+def _documents(packages: Sequence[Fake], comps: str, modules: str) -> dict[str, bytes]:
     made = [fake.package() for fake in packages]
     namespaces = {
         "primary": 'metadata xmlns="http://linux.duke.edu/metadata/common" xmlns:rpm="http://linux.duke.edu/metadata/rpm"',
@@ -112,6 +114,8 @@ def _documents(packages: Sequence[Fake], comps: str) -> dict[str, bytes]:
         documents[kind] = f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode()
     if comps:
         documents["group"] = f"<comps>{comps}</comps>".encode()
+    if modules:
+        documents["modules"] = modules.encode()
     return documents
 
 

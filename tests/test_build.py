@@ -194,7 +194,7 @@ def unsigned(lock: Path) -> tuple[LockedRepository, ...]:
         ("volume_id", "OTHER", "volume-id: the lock says 'OTHER'"),
         ("packages", (), "boot: mbr is not out of one of the packages"),
         ("arch", "aarch64", "arch: the lock says"),
-        ("repositories", None, "repository baseos: address, trust, fingerprints or sha1"),
+        ("repositories", None, "repository baseos: address, trust, fingerprints, sha1 or module-hotfixes"),
     ],
 )
 def test_a_lock_cannot_overrule_the_definition(again: Demo, key: str, value: object, words: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from isobuilder.blueprint import Blueprint, read_blueprint
 from isobuilder.errors import DefinitionError, KickstartError
 from isobuilder.kickstart import Kickstart, render_roles
-from isobuilder.readback import PackageRequest, Wanted, WantedGroup
+from isobuilder.readback import ModuleCommand, PackageRequest, Wanted, WantedGroup
 from isobuilder.readback import read_back as read_back_for
 from isobuilder.releases import KickstartFacts
 from isobuilder.syntax import sections
@@ -104,6 +104,23 @@ def test_core_is_added_unless_refused_and_weak_dependencies_can_be_left_out() ->
     header = "lang en_US\n%packages --nocore --exclude-weakdeps\nbash\n%end\n"
     understood = read_back(header, "RHEL9", where="ks")[0]
     assert (understood.groups, understood.weak) == ((), False)
+
+
+def test_modules_are_commands_and_groups() -> None:
+    text = (
+        "lang en_US.UTF-8\nmodule --name=nodejs --stream=1.10\nmodule --name=php --disable\nmodule --name=perl\n"
+        "%packages --nocore\n@ruby:2.7/common\n@db/server\n%end\n"
+    )
+    for syntax in ("RHEL8", "RHEL9"):
+        understood, _ = read_back(text, syntax, where="ks")
+        assert understood.modules == (
+            ModuleCommand("nodejs", "1.10", 2),
+            ModuleCommand("php", "", 3, enable=False),
+            ModuleCommand("perl", "", 4),
+        )
+        assert understood.groups == (WantedGroup("ruby:2.7/common", 6), WantedGroup("db/server", 7))
+    with pytest.raises(KickstartError):
+        read_back(text, "RHEL7", where="ks")
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)

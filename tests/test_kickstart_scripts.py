@@ -38,6 +38,7 @@ SIGNED = {
     "priority": 99,
     "excludes": (),
     "includes": (),
+    "module_hotfixes": False,
 }
 UNSIGNED = {
     **SIGNED,
@@ -49,6 +50,7 @@ UNSIGNED = {
     "priority": 10,
     "excludes": ("kernel-debug*", "site-1:2-3.noarch"),
     "includes": ("site-*",),
+    "module_hotfixes": True,
 }
 
 
@@ -123,6 +125,7 @@ def test_dead_repositories_are_switched_off_and_ours_written(
         "priority": "10",
         "exclude": "kernel-debug* site-1:2-3.noarch",
         "includepkgs": "site-*",
+        "module_hotfixes": "1",
     }
     assert "unsigned" in (yum_folder / "isobuilder.repo").read_text()
     assert mode(yum_folder / "isobuilder.repo") == 0o644

@@ -168,7 +168,10 @@ def test_a_lock_names_the_listing_of_the_definition(site: Site) -> None:
     site.lock.write_text(dump_lock(lock.model_copy(update={"repositories": changed})))
     done = site.run("build")
     assert done.returncode == 3
-    assert "repository baseos: address, trust, fingerprints or sha1 are not those of the definition" in done.stderr
+    assert (
+        "repository baseos: address, trust, fingerprints, sha1 or module-hotfixes are not those of the definition"
+        in done.stderr
+    )
 
 
 def test_sha1_is_said_and_the_definition_decides(site: Site) -> None:
@@ -185,7 +188,7 @@ def test_sha1_is_said_and_the_definition_decides(site: Site) -> None:
     site.lock.write_text(dump_lock(lock.model_copy(update={"repositories": everywhere})))
     done = site.run("build")
     assert done.returncode == 3
-    assert "repository baseos: address, trust, fingerprints or sha1" in done.stderr
+    assert "repository baseos: address, trust, fingerprints, sha1 or module-hotfixes" in done.stderr
 
 
 def test_dnf_reads_the_same_metalink(site: Site, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from isobuilder.lock import Package, RepositoryFile
 from isobuilder.repository import rpmmd
 from isobuilder.repository.repodata import write_repodata
 from isobuilder.resolve.pool import Source
+from tests.modular import Build
 from tests.repositories import Fake, make_repository
 
 EPOCH = 1_700_000_000
@@ -124,8 +125,9 @@ def test_python_s_zlib_alone_packs_it(tmp_path: Path) -> None:
     source = make_repository(tmp_path, [Fake(name) for name in "abcdef"])
     packages = [lock_package(Fake(name), source) for name in "abcdef"]
     modules = tmp_path / "modules.yaml"
-    modules.write_bytes(b"document: modulemd\n")
-    files = write_repodata(packages, {"base": {**source.files, "modules": modules}}, COMPS, epoch=EPOCH)
+    modules.write_text(Build("m", "1").text, encoding="utf-8")
+    metadata = {"base": {**source.files, "modules": modules}}
+    files = write_repodata(packages, metadata, COMPS, epoch=EPOCH, streams=["m:1"])
     packed = [data for path, data in files.items() if path.endswith(".gz")]
     assert len(packed) == 5
     for data in packed:
@@ -191,14 +193,16 @@ def test_metadata_that_is_gone_is_the_hosts_trouble(tmp_path: Path) -> None:
 def test_comps_and_modules_are_kept(tmp_path: Path) -> None:
     source = make_repository(tmp_path, [Fake("a")])
     modules = tmp_path / "modules.yaml"
-    modules.write_bytes(b"document: modulemd\n...\n")
+    kept = Build("m", "1").text
+    modules.write_text(kept + Build("m", "2").text, encoding="utf-8")
     metadata = {
         "base": {**source.files, "modules": modules},
         "site": {"modules": modules},
     }
-    found = parts(write_repodata([lock_package(Fake("a"), source)], metadata, COMPS, epoch=EPOCH))
+    found = parts(write_repodata([lock_package(Fake("a"), source)], metadata, COMPS, epoch=EPOCH, streams=["m:1"]))
     assert found["group"] == found["group_gz"] == COMPS
-    assert found["modules"] == b"---\ndocument: modulemd\n...\n" * 2
+    assert found["modules"] == kept.encode()
+    assert "modules" not in parts(write_repodata([lock_package(Fake("a"), source)], metadata, COMPS, epoch=EPOCH))
 
 
 def test_without_comps_and_upstream_other(tmp_path: Path) -> None:

@@ -274,15 +274,15 @@ def test_all_unknown_names_are_told_at_once(base: Source) -> None:
             extra=["syslinux"],
         )
     assert caught.value.details == (
+        "ks/one.cfg:4: @nodejs:18/common: there is no module nodejs",
         "ks/one.cfg:1: no package is called 'recomended'; did you mean 'recommended'?",
         "ks/one.cfg:3: no package has the file /opt/nothing",
-        "ks/one.cfg:2: there is no group @cor; did you mean 'core'?",
-        "ks/one.cfg:4: @nodejs:18/common: streams of modules are not supported yet",
         "ks/one.cfg (added by the installer, as the release file says): no package is called 'kernel'",
+        "ks/one.cfg:2: there is no group @cor; did you mean 'core'?",
         "ks/two.cfg:1: c is left out again by -c in line 51",
         "ks/two.cfg:2: no package is called 'nothing*'",
-        "ks/two.cfg:40: there is no environment @^envy; did you mean 'env'?",
         "ks/two.cfg (added by the installer, as the release file says): no package is called 'kernel'",
+        "ks/two.cfg:40: there is no environment @^envy; did you mean 'env'?",
         "boot code: no package is called 'syslinux'",
     )
     assert caught.value.exit_code == 6

@@ -203,7 +203,8 @@ class Release(Table):
     """One release of CentOS, or of a rebuild of it.
 
     `variant` is the one that .treeinfo names (installers of 8 and later take the repository of "BaseOS" for the base),
-    absent where it names none; `network` how the installed system keeps the configuration of its network, and `wizard`
+    absent where it names none; `platform` what modules require of it, as in its os-release's PLATFORM_ID (absent: what
+    the repositories say). `network` is how the installed system keeps the configuration of its network, and `wizard`
     what a wizard of the first login could run on: facts for templates, no code of ours reads them yet.
     """
 
@@ -213,6 +214,7 @@ class Release(Table):
     short: Name
     version: Annotated[str, Matching(r"[0-9]+(?:\.[0-9]+)*", "a version such as 9 or 7.9")]
     variant: Name | None = None
+    platform: Annotated[str, Matching(r"[a-z0-9.+_-]{1,30}", "a module platform such as el8")] | None = None
     end_of_life: dt.date | None = None
     network: Literal["ifcfg", "networkmanager"] = "networkmanager"
     kickstart: KickstartFacts

@@ -8,7 +8,7 @@ import gzip
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from isobuilder.errors import MediumError, TrustError
 from isobuilder.hosterrors import host_errors, scratch_errors
 from isobuilder.lock import Package
 from isobuilder.repository import rpmmd
+from isobuilder.repository.modulesfile import MediumModules
 
 
 def write_repodata(
@@ -24,32 +25,45 @@ def write_repodata(
     comps: bytes | None,
     *,
     epoch: int,
+    streams: Collection[str] = (),
+    hotfixes: Collection[str] = (),
 ) -> dict[str, bytes]:
     """The files of repodata/ by their path on the medium, for one repository at its root: the same for the same input.
 
     `packages` are those that lie on the medium, at their `path`; `metadata` has the files of each repository, by its id
     and then by kind (primary, filelists, and as they are there other and modules). `comps` is a plain comps.xml. All
-    times are `epoch`, except those that packages were built at. What upstream's other leaves out is left out.
+    times are `epoch`, except those that packages were built at. What upstream's other leaves out is left out. `streams`
+    (NAME:STREAM) are those of modules that are active in some role, and `hotfixes` the ids of repositories whose
+    packages no stream hides.
 
     Raises TrustError when the metadata does not have a package as it was locked, MediumError when two packages would
     lie at one path, HostError without createrepo_c or where files cannot be read or written.
     """
     _check_paths(packages)
     entries: list[Any] = []
-    modules: list[bytes] = []
+    modules = _modules(metadata, streams)
+    exempt: dict[str, str] = {}
     for repository, files in sorted(metadata.items()):
         wanted = {package.file.sha256: package for package in packages if package.repository == repository}
         if wanted:
-            entries += _entries(repository, wanted, files, epoch)
-        if "modules" in files:
-            with host_errors(files["modules"]):
-                packed = files["modules"].read_bytes()
-            modules.append(rpmmd.unpack(packed, "modules", f"repository {repository}"))
+            found = _entries(repository, wanted, files, epoch)
+            entries += found
+            if repository in hotfixes:
+                exempt |= {e.nevra(): e.name for e in found if modules.names & {name for name, *_ in e.provides}}
     if strangers := {package.repository for package in packages} - metadata.keys():
         raise MediumError(f"no metadata of these repositories is at hand: {', '.join(sorted(strangers))}")
     entries.sort(key=lambda entry: (entry.nevra(), entry.pkgId))
     with scratch_errors(), tempfile.TemporaryDirectory() as folder:
-        return _Writer(Path(folder), epoch).write(entries, comps, modules)
+        return _Writer(Path(folder), epoch).write(entries, comps, modules.text(exempt))
+
+
+def _modules(metadata: Mapping[str, Mapping[str, Path]], streams: Collection[str]) -> MediumModules:
+    published: dict[str, bytes] = {}
+    for repository, files in sorted(metadata.items()):
+        if "modules" in files:
+            with host_errors(files["modules"]):
+                published[repository] = files["modules"].read_bytes()
+    return MediumModules(published, streams)
 
 
 def _check_paths(packages: Sequence[Package]) -> None:
@@ -116,7 +130,7 @@ class _Writer:
         self._repomd = self._module.Repomd()
         self._files: dict[str, bytes] = {}
 
-    def write(self, entries: Sequence[Any], comps: bytes | None, modules: Sequence[bytes]) -> dict[str, bytes]:
+    def write(self, entries: Sequence[Any], comps: bytes | None, modules: bytes) -> dict[str, bytes]:
         writers = {
             "primary": self._module.PrimaryXmlFile,
             "filelists": self._module.FilelistsXmlFile,
@@ -133,7 +147,7 @@ class _Writer:
             self._add("group_gz", packed)
         if modules:
             plain = self._folder / "modules.yaml"
-            plain.write_bytes(_joined(modules))
+            plain.write_bytes(modules)
             self._add("modules", _packed(plain))
         self._repomd.set_revision(str(self._epoch))
         return {"repodata/repomd.xml": self._repomd.xml_dump().encode(), **self._files}
@@ -168,8 +182,3 @@ def _packed(plain: Path) -> Path:
     ):
         shutil.copyfileobj(source, packed)
     return path
-
-
-def _joined(modules: Sequence[bytes]) -> bytes:
-    """Several streams of YAML documents as one."""
-    return b"".join((b"" if text.startswith(b"---") else b"---\n") + text.rstrip(b"\n") + b"\n" for text in modules)

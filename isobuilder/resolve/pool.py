@@ -4,6 +4,7 @@ What shall be installed is not decided here.
 """
 
 import fnmatch
+import functools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,8 @@ _FLAGS = (
 class Source:
     """A repository whose metadata lies on disk: `files` by kind (primary, filelists, group, ...), compressed or not.
 
-    `priority` is in yum's sense: lower wins. `excludes` and `includes` are patterns in dnf's sense.
+    `priority` is in yum's sense: lower wins. `excludes` and `includes` are patterns in dnf's sense. No stream of a
+    module hides the packages of a repository of `hotfixes`.
     """
 
     id: str
@@ -40,6 +42,7 @@ class Source:
     files: Mapping[str, Path]
     excludes: tuple[str, ...] = ()
     includes: tuple[str, ...] = ()
+    hotfixes: bool = False
 
 
 class PackagePool:
@@ -76,6 +79,32 @@ class PackagePool:
         """Whether there are packages called `word`, and their repositories' filters leave all of them out."""
         found = {solvable.id for solvable in self.solv.select(word, _NAMES).solvables()}
         return bool(found) and found <= self._excluded
+
+    def every(self, name: str) -> Sequence[Any]:
+        """Every package of that name, hidden ones too."""
+        return self._by_name.get(name, ())
+
+    @functools.cached_property
+    def by_nevra(self) -> Mapping[str, Sequence[Any]]:
+        """Every package by NAME-[EPOCH:]VERSION-RELEASE.ARCH, hidden ones too; repositories may have the same."""
+        found: dict[str, list[Any]] = {}
+        for solvable in (solvable for solvables in self._by_name.values() for solvable in solvables):
+            found.setdefault(str(solvable), []).append(solvable)
+        return found
+
+    def providers(self, name: str) -> list[Any]:
+        """Every package that provides something of that name, in whatever version, hidden ones too."""
+        dependency = self.solv.Dep(name, 0)
+        return list(self.solv.whatprovides(dependency)) if dependency else []
+
+    def hotfix(self, solvable: Any) -> bool:
+        """Whether a package is out of a repository of hotfixes."""
+        return self._sources[solvable.repo.name].hotfixes
+
+    def hide(self, numbers: frozenset[int]) -> None:
+        """Look up from now on as if exactly these packages, by libsolv's number, and those filtered were nowhere."""
+        self._hidden = numbers | self._excluded
+        self.leave_out(())
 
     def leave_out(self, numbers: Iterable[int]) -> None:
         """Solve from now on without these packages and those that are hidden."""

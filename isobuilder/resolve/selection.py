@@ -3,12 +3,16 @@
 How it fits together is libsolv's business, in solve.py. The rules here are those of the installer's dnf.
 """
 
+import fnmatch
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from isobuilder.readback import PackageRequest, Wanted, WantedGroup
 from isobuilder.repository.comps import Comps, Environment, Group
+from isobuilder.resolve.modular import artifacts
+from isobuilder.resolve.modulechoice import ProfilePackage
+from isobuilder.resolve.modules import RoleModules
 from isobuilder.resolve.pool import PackagePool
 from isobuilder.schema import did_you_mean
 
@@ -47,22 +51,26 @@ class Ask:
 class Selection:
     """All that a role asks for; `mistakes` and `notes` are for people to read.
 
-    `left_out` are the packages it rules out, by libsolv's number, and the line that does so.
+    `left_out` are the packages it rules out, by libsolv's number, and the line that does so; `hidden` those that are
+    not to be seen for its modules.
     """
 
     role: RoleRequest
     asks: tuple[Ask, ...]
     left_out: Mapping[int, Wanted]
+    hidden: frozenset[int]
     mistakes: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-def select(pool: PackagePool, comps: Comps, role: RoleRequest, added: Mapping[str, str]) -> Selection:
+def select(
+    pool: PackagePool, comps: Comps, role: RoleRequest, modules: RoleModules, added: Mapping[str, str]
+) -> Selection:
     """Look up all that `role` asks for; `added` are names that the installer brings in, each with the reason.
 
     Mistakes are names that nothing is called by; a member of a group that no repository has is a note, as with dnf.
     """
-    return _Selector(pool, comps, role).select(added)
+    return _Selector(pool, comps, role, modules).select(added)
 
 
 @dataclass
@@ -70,18 +78,29 @@ class _Selector:
     pool: PackagePool
     comps: Comps
     role: RoleRequest
+    modules: RoleModules
     mistakes: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.pool.hide(self.modules.before)
         excluded = self.role.request.excluded_packages
         self.excluded_by = {
             solvable.id: wanted for wanted in reversed(excluded) for solvable in self.pool.called(wanted.text)
         }
 
     def select(self, added: Mapping[str, str]) -> Selection:
-        asks = (*self._named(), *self._grouped(), *self._added(added))
-        return Selection(self.role, asks, self.excluded_by, tuple(self.mistakes), tuple(self.notes))
+        choice = self.modules.choice
+        self.mistakes += [f"{self._place(line)}: {mistake}" for line, mistake in choice.mistakes]
+        self.notes += [f"role {self.role.role}: {note}" for note in choice.notes]
+        named, brought = list(self._named()), list(self._added(added))
+        self.pool.hide(self.modules.hidden)
+        asks = (*named, *self._of_modules(), *self._grouped(), *brought)
+        mistakes, notes = tuple(self.mistakes), tuple(self.notes)
+        return Selection(self.role, asks, self.excluded_by, self.modules.hidden, mistakes, notes)
+
+    def _place(self, line: int) -> str:
+        return self.role.where(line) if line else f"role {self.role.role}"
 
     def _named(self) -> Iterator[Ask]:
         for wanted in self.role.request.packages:
@@ -104,11 +123,29 @@ class _Selector:
                 exclusion = self.excluded_by[candidates[0].id]
                 self.mistakes.append(f"{where}: {word} is left out again by -{exclusion.text} in line {exclusion.line}")
 
+    def _of_modules(self) -> Iterator[Ask]:
+        """What profiles ask for: out of the streams that were asked for or a repository of hotfixes, else whatever."""
+        known = {found.id for build in self.modules.choice.asked for found in artifacts(self.pool, build.artifacts)}
+        for package in dict.fromkeys(self.modules.choice.packages):
+            seen = self.pool.called(package.name)
+            own = [found for found in seen if found.id in known or self.pool.hotfix(found)]
+            yield from self._of_module(package, own or seen)
+
+    def _of_module(self, package: ProfilePackage, candidates: Iterable[Any]) -> Iterator[Ask]:
+        where = self.role.where(package.line)
+        if left := self._without_excluded(candidates):
+            yield Ask(package.name, package.reason, where, left)
+        elif exclusion := next((self.excluded_by[c.id] for c in candidates if c.id in self.excluded_by), None):
+            said = f"is left out again by -{exclusion.text} in line {exclusion.line}"
+            self.mistakes.append(f"{where}: {package.name} of {package.reason} {said}")
+        else:
+            self.mistakes.append(f"{where}: {package.reason}: {self._unknown(package.name)}")
+
     def _grouped(self) -> Iterator[Ask]:
         skipped = {group.id for group in self.role.request.excluded_groups}
         environment = self.role.request.environment
         wanted = [*self.role.request.groups, *([environment] if environment else [])]
-        for line in wanted:
+        for line in (line for line in wanted if line not in self.modules.choice.taken):
             where = self.role.where(line.line)
             for group in self._groups(line, where):
                 if group.id not in skipped:
@@ -116,9 +153,6 @@ class _Selector:
 
     def _groups(self, wanted: WantedGroup, where: str) -> Iterator[Group]:
         """The groups that one line of the kickstart stands for: one, or those of an environment."""
-        if ":" in wanted.id:
-            self.mistakes.append(f"{where}: @{wanted.id}: streams of modules are not supported yet")
-            return
         if wanted is not self.role.request.environment and (group := self.comps.group(wanted.id)):
             yield group
         elif environment := self.comps.environment(wanted.id):
@@ -157,4 +191,7 @@ class _Selector:
             return f"no package has the file {word}"
         if self.pool.is_excluded(word):
             return f"{word} is left out by the excludes or includes of its repository"
+        named = (found for name in fnmatch.filter(self.pool.names(), word) for found in self.pool.every(name))
+        if any(found.id in self.modules.before | self.modules.hidden for found in named):
+            return f"every package called {word!r} is hidden by module streams; `module` enables others"
         return f"no package is called {word!r}{did_you_mean(word, self.pool.names())}"

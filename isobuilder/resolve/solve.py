@@ -13,13 +13,16 @@ import solv
 from pydantic import ValidationError
 
 from isobuilder.errors import ResolveError, TrustError
-from isobuilder.lock import Package
+from isobuilder.lock import ActiveStream, Package
 from isobuilder.repository.comps import merge_comps, parse_comps
+from isobuilder.resolve.modules import Modules, active_streams
 from isobuilder.resolve.pool import PackagePool, Source
 from isobuilder.resolve.selection import INSTALLER, SCREENS, Ask, RoleRequest, Selection, select
 
 __all__ = ["Resolution", "RoleRequest", "Source", "resolve"]
 
+# dnf looks up names before it enables what the @ of %packages names; what the command `module` names, it enables first.
+_TOO_LATE = "; an @ enables its stream too late for names, `module --name --stream` does not"
 _WEAK_RELATIONS = MappingProxyType(
     {
         solv.Solver.SOLVER_REASON_RECOMMENDED: "recommended by",
@@ -32,11 +35,13 @@ _WEAK_RELATIONS = MappingProxyType(
 class Resolution:
     """The packages of a medium, sorted by NEVRA, and notes that a user should read.
 
-    `extra` are those that boot code is taken out of, by the name that they were asked for.
+    `extra` are those that boot code is taken out of, by the name that they were asked for; `modules` the streams that
+    are active in any role.
     """
 
     packages: tuple[Package, ...]
     extra: Mapping[str, Package]
+    modules: tuple[ActiveStream, ...]
     notes: tuple[str, ...]
 
 
@@ -48,13 +53,15 @@ def resolve(
     always: Sequence[str],
     may: Sequence[str] = (),
     extra: Sequence[str] = (),
+    platform: str | None = None,
 ) -> Resolution:
     """The packages that `roles` need from `sources`, each role resolved alone from an empty system of `arch`.
 
     `always` are the names that the installer adds to every role, `may` those that a person can bring in there: each
     role is resolved without the latter and with them, and the result has both. `extra` are packages that boot code is
     taken out of: they are in the result without what they require, and without roles unless a role needs them too.
-    Where two roles need different versions of a package, both are in the result.
+    Where two roles need different versions of a package, or streams of a module, both are in the result. `platform` is
+    what modules require of the release ("el8"); None takes what the release's own package provides.
 
     Raises ResolveError with every unknown name of every role and its line, or with libsolv's account of what does not
     fit together. Raises TrustError where the metadata cannot be relied on.
@@ -66,7 +73,10 @@ def resolve(
     installer = dict.fromkeys(always, INSTALLER)
     person = installer | dict.fromkeys([name for name in may if name not in installer], SCREENS)
     ways = (installer, person) if may else (installer,)
-    selections = [select(pool, comps, role, added) for role in roles for added in ways]
+    modules = Modules(sources, pool, platform)
+    chosen_modules = [(role, modules.choose(role.request, role.path)) for role in roles]
+    selections = [select(pool, comps, role, own, added) for role, own in chosen_modules for added in ways]
+    pool.hide(modules.hidden_by_defaults())
     extras = {name: pool.best(name) for name in extra}
     _refuse(
         "packages or groups are asked for that no repository has",
@@ -87,19 +97,11 @@ def resolve(
         hint="Leave out what conflicts, with -NAME in %packages, or add the repository that has what is missing.",
     )
     packages = {number: _package(pool, number, reasons) for number, reasons in chosen.items()}
-    notes = dict.fromkeys(
-        [
-            *(
-                f"repository {source.id}: its module streams are taken as plain packages"
-                for source in sources
-                if "modules" in source.files
-            ),
-            *(note for selection in selections for note in selection.notes),
-        ]
-    )
+    notes = dict.fromkeys([*modules.notes(), *(note for selection in selections for note in selection.notes)])
     return Resolution(
         tuple(sorted(packages.values(), key=lambda package: (package.nevra, package.repository))),
         {name: packages[found.id] for name, found in extras.items() if found},
+        active_streams([(role.role, own) for role, own in chosen_modules]),
         tuple(notes),
     )
 
@@ -111,6 +113,7 @@ def _refuse(message: str, mistakes: Sequence[str], *, hint: str) -> None:
 
 def _solve(pool: PackagePool, selection: Selection, problems: list[str]) -> Iterator[tuple[Any, str]]:
     """What the role needs, each with the reason; or nothing, and the reasons why not added to `problems`."""
+    pool.hide(selection.hidden)
     pool.leave_out(selection.left_out)
     solver = pool.solv.Solver()
     solver.set_flag(solv.Solver.SOLVER_FLAG_IGNORE_RECOMMENDED, int(not selection.role.request.weak))
@@ -151,8 +154,10 @@ def _account(problem: Any, selection: Selection) -> Iterator[str]:
     """libsolv's account of a problem, a line for each fact in it, and then the places that asked for what is in it."""
     yield f"role {selection.role.role}: {problem}"
     for info in (rule.info() for rule in problem.findallproblemrules()):
-        excluded = info.type == solv.Solver.SOLVER_RULE_PKG_NOT_INSTALLABLE and selection.left_out.get(info.solvable.id)
-        if excluded:
+        shut = info.solvable.id if info.type == solv.Solver.SOLVER_RULE_PKG_NOT_INSTALLABLE else 0
+        if shut in selection.hidden:
+            yield f"  {info.solvable} is hidden by module streams{_TOO_LATE}"
+        elif excluded := selection.left_out.get(shut):
             yield f"  {info.solvable} is left out by -{excluded.text} at {selection.role.where(excluded.line)}"
         elif (text := info.problemstr()) != str(problem):
             yield f"  {text}"
