@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from isobuilder.addresses import Source
+from isobuilder.addresses import Folder
 from isobuilder.definition import Definition, Identifier, Repository, Title, unlike_ids
 from isobuilder.errors import DefinitionError
 from isobuilder.schema import Many, Matching, Table, did_you_mean, load_toml
@@ -181,7 +181,7 @@ class ArchFacts(Table):
     the one with the same id.
     """
 
-    tree: Source
+    tree: Folder
     always: Many[PackageName]
     may: Many[PackageName] = ()
     repository: Annotated[Many[Repository], AfterValidator(unlike_ids)] = ()
