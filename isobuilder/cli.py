@@ -158,9 +158,9 @@ def kickstart(
 ) -> None:
     """Print a role's rendered kickstart, whether the installer would take it or not."""
     from isobuilder.blueprint import read_blueprint
-    from isobuilder.roles import roles
+    from isobuilder.kickstart.roles import roles
+    from isobuilder.kickstart.templates import rendered_text
     from isobuilder.schema import did_you_mean
-    from isobuilder.templates import rendered_text
 
     blueprint = read_blueprint(definition)
     known = {one.id: one for one in roles(blueprint)}

@@ -9,7 +9,7 @@ from isobuilder.blueprint import Blueprint, read_blueprint
 from isobuilder.bootmenu.entries import make_menu
 from isobuilder.bootmenu.render import menu_files
 from isobuilder.definition import Definition
-from isobuilder.kickstart import Kickstart, render_roles
+from isobuilder.kickstart.rendering import Kickstart, render_roles
 from isobuilder.lock import digests
 from isobuilder.releases import ArchFacts, Release
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import jinja2
 
+from isobuilder.kickstart.syntax import sections
 from isobuilder.resources import data_folder
-from isobuilder.syntax import sections
 
 SCRIPT_SECTIONS = frozenset({"%pre", "%pre-install", "%post", "%onerror"})
 

@@ -6,8 +6,8 @@ import pytest
 
 from isobuilder.blueprint import Blueprint, read_blueprint
 from isobuilder.errors import DefinitionError, KickstartError
-from isobuilder.kickstart import render_roles
-from isobuilder.roles import roles
+from isobuilder.kickstart.rendering import render_roles
+from isobuilder.kickstart.roles import roles
 
 ROLE = """\
 [[role]]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from isobuilder.errors import ResolveError, TrustError
-from isobuilder.readback import PackageRequest, Wanted, WantedGroup
+from isobuilder.kickstart.readback import PackageRequest, Wanted, WantedGroup
 from isobuilder.resolve.solve import Resolution, RoleRequest, Source, resolve
 from tests.dnf_oracle import Scenario, ask_dnf
 from tests.repositories import COMPRESSIONS, Fake, make_repository, publish

@@ -13,7 +13,7 @@ from isobuilder.blueprint import Blueprint
 from isobuilder.bootmenu.kernelline import KernelLines, serial_words
 from isobuilder.definition import Definition
 from isobuilder.errors import DefinitionError
-from isobuilder.kickstart import Kickstart
+from isobuilder.kickstart.rendering import Kickstart
 from isobuilder.schema import did_you_mean
 
 HEADINGS = {

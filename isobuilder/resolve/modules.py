@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from isobuilder.hosterrors import host_errors
+from isobuilder.kickstart.readback import PackageRequest
 from isobuilder.lock import ActiveStream
-from isobuilder.readback import PackageRequest
 from isobuilder.repository.modules import ModuleIndex, ModuleStream, parse_modules
 from isobuilder.resolve.modular import hidden_packages, platform_of
 from isobuilder.resolve.modulechoice import ModuleChoice, choose_modules

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from isobuilder.readback import PackageRequest, Wanted, WantedGroup
+from isobuilder.kickstart.readback import PackageRequest, Wanted, WantedGroup
 from isobuilder.repository.comps import Comps, Environment, Group
 from isobuilder.resolve.modular import artifacts
 from isobuilder.resolve.modulechoice import ProfilePackage

@@ -1,7 +1,7 @@
 """From a role's template to the text of the kickstart that lies on the medium.
 
 Templates see validated values only, in a sandbox, and nothing here touches the network. What the text says to an
-installer is not known here; `kickstart` reads it back.
+installer is not known here; `readback` asks.
 """
 
 import re
@@ -16,15 +16,15 @@ import jinja2
 import jinja2.sandbox
 import jinja2.utils
 
-from isobuilder.blocks import check_blocks
 from isobuilder.blueprint import Blueprint, key_names
 from isobuilder.definition import DiskMatch, Repository, size_bytes
-from isobuilder.disks import STORAGE_INCLUDE
 from isobuilder.errors import KickstartError
+from isobuilder.kickstart.blocks import check_blocks
+from isobuilder.kickstart.disks import STORAGE_INCLUDE
+from isobuilder.kickstart.roles import Role
+from isobuilder.kickstart.syntax import accepts, sections
 from isobuilder.resources import data_folder
-from isobuilder.roles import Role
 from isobuilder.schema import Table, did_you_mean
-from isobuilder.syntax import accepts, sections
 
 INCLUDE_DEPTH = 8
 # Where the installed system keeps the keys of its repositories.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from isobuilder.definition import DiskMatch
-from isobuilder.syntax import sections
+from isobuilder.kickstart.syntax import sections
 
 # What %pre of an unattended install writes once it has found its disk.
 STORAGE_INCLUDE = "/tmp/isobuilder-storage.ks"  # noqa: S108 - the installer's /tmp, not ours

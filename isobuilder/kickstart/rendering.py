@@ -1,15 +1,15 @@
-"""A role is a kickstart: each role's template rendered, and read back as its installer will."""
+"""Each role's template rendered, and read back as its installer will."""
 
 from dataclasses import dataclass
 
 from isobuilder.blueprint import Blueprint
 from isobuilder.definition import Group
-from isobuilder.disks import STORAGE_INCLUDE, chooses_alike, chooses_disks, in_words
 from isobuilder.errors import KickstartError
-from isobuilder.readback import PackageRequest, read_back
-from isobuilder.roles import Role, roles
-from isobuilder.syntax import sections
-from isobuilder.templates import rendered_text
+from isobuilder.kickstart.disks import STORAGE_INCLUDE, chooses_alike, chooses_disks, in_words
+from isobuilder.kickstart.readback import PackageRequest, read_back
+from isobuilder.kickstart.roles import Role, roles
+from isobuilder.kickstart.syntax import sections
+from isobuilder.kickstart.templates import rendered_text
 
 
 @dataclass(frozen=True)

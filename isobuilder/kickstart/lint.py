@@ -11,8 +11,8 @@ from typing import Any
 
 from pykickstart.constants import CLEARPART_TYPE_ALL, CLEARPART_TYPE_LINUX
 
+from isobuilder.kickstart.syntax import sections
 from isobuilder.releases import KickstartFacts
-from isobuilder.syntax import sections
 
 Mistake = tuple[int | None, str]
 

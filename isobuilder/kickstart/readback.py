@@ -13,10 +13,10 @@ import pykickstart.constants
 import pykickstart.errors
 import pykickstart.parser
 
-from isobuilder import lint
 from isobuilder.errors import KickstartError
+from isobuilder.kickstart import lint
+from isobuilder.kickstart.syntax import handler, sections
 from isobuilder.releases import KickstartFacts
-from isobuilder.syntax import handler, sections
 
 _DEPTHS = {
     pykickstart.constants.GROUP_REQUIRED: "mandatory",

@@ -1,0 +1,1 @@
+"""A role is a kickstart: which roles there are, their templates rendered, and what an installer makes of the result."""
