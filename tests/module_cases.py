@@ -100,8 +100,8 @@ MAIN = Repo(
         ),
         Build("db", "2", [mod("mysql", "9")], requires={}, profiles={"server": ["mysql"]}),
         # Needs modules that have no default.
-        Build("runtime", "a", [mod("runtime", "1")]),
-        Build("runtime", "b", [mod("runtime", "2")]),
+        Build("runtime", "a", [mod("runtime", "1")], profiles={"x": ["runtime"]}),
+        Build("runtime", "b", [mod("runtime", "2")], profiles={"x": ["runtime"]}),
         Build("app", "any", [mod("app", "1", requires=["runtime"])], requires={"runtime": []}, profiles={"x": ["app"]}),
         Build(
             "app",
