@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from isobuilder.addresses import as_address, below, is_local
 from isobuilder.definition import Definition, Repository, fill_in, find_definition
 from isobuilder.products import Edition, Product, load_product
 from isobuilder.releases import ArchFacts, Release, load_release
@@ -30,7 +31,8 @@ class Blueprint:
     @property
     def tree(self) -> str:
         """The address of the installer's tree, with a slash at the end."""
-        return fill_in(self.facts.tree, self.definition.arch).rstrip("/") + "/"
+        wanted = self.definition.source or self.facts.tree
+        return as_address(fill_in(wanted, self.definition.arch)).rstrip("/") + "/"
 
     @property
     def edition(self) -> Edition | None:
@@ -54,14 +56,54 @@ class Blueprint:
     def repositories(self) -> tuple[Repository, ...]:
         """All that packages come from: the release's, then the architecture's, the product's and the definition's.
 
-        One with the id of an earlier one takes its place.
+        One with the id of an earlier one takes its place. With a `source`, the release's are those on its DVD.
         """
-        return self._merged(self.release.repository, self.facts.repository, *self._added)
+        return self._merged(self._on_dvd(), *self._added)
 
     @property
-    def added_repositories(self) -> tuple[Repository, ...]:
-        """Those that the product and the definition bring, which the release's own repository files lack."""
-        return self._merged(*self._added)
+    def left_out(self) -> tuple[str, ...]:
+        """The ids of the release's repositories that the definition's `source` does not have."""
+        used = {repository.id for repository in self.repositories}
+        return tuple(repository.id for repository in self._own if repository.id not in used)
+
+    @property
+    def installed_repositories(self) -> tuple[Repository, ...]:
+        """What the installed system is told of, beside what its own packages bring: no folders or ISOs of ours.
+
+        A `source` changes nothing here, except that repositories without a key on the medium are left out.
+        """
+        stock = self.release.installed.stock_repositories
+        keys = {key for repository in self.repositories for key in repository.gpgkey}
+        return tuple(
+            repository
+            for repository in self._merged(() if stock else self._own, *self._added)
+            if keys.issuperset(repository.gpgkey) and not (repository.baseurl and is_local(repository.baseurl))
+        )
+
+    @property
+    def _own(self) -> tuple[Repository, ...]:
+        """The release's repositories, with keys where the definition has them."""
+        own = {repository.id: repository for repository in (*self.release.repository, *self.facts.repository)}
+        source, dvd = self.definition.source, self.release.dvd
+        return tuple(_with_keys(one, source) if source and dvd and dvd.keys else one for one in own.values())
+
+    def _on_dvd(self) -> tuple[Repository, ...]:
+        source, dvd = self.definition.source, self.release.dvd
+        if source is None or dvd is None:
+            return self._own
+        return tuple(
+            repository.model_copy(
+                update={
+                    "baseurl": below(source, dvd.repositories[repository.id]),
+                    "mirrorlist": None,
+                    "metalink": None,
+                    # The metadata of a DVD is not signed; its packages are.
+                    "repomd_signature": "if-present",
+                }
+            )
+            for repository in self._own
+            if repository.id in dvd.repositories
+        )
 
     @property
     def _added(self) -> tuple[Iterable[Repository], ...]:
@@ -69,7 +111,15 @@ class Blueprint:
 
     def _merged(self, *layers: Iterable[Repository]) -> tuple[Repository, ...]:
         merged = {repository.id: repository for layer in layers for repository in layer}
-        return tuple(repository.for_arch(self.definition.arch) for repository in merged.values())
+        keys = self.definition.keys
+        placed = (_with_keys(one, keys) if keys else one for one in merged.values())
+        return tuple(repository.for_arch(self.definition.arch) for repository in placed)
+
+
+def _with_keys(repository: Repository, folder: str) -> Repository:
+    """The repository, its key files taken from `folder` by their names."""
+    names = (PurePosixPath(urlsplit(url).path).name for url in repository.gpgkey)
+    return repository.model_copy(update={"gpgkey": tuple(below(folder, name) for name in names)})
 
 
 def read_blueprint(path: Path | None) -> Blueprint:

@@ -15,6 +15,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from isobuilder import __version__
+from isobuilder.cachecommands import cache_app
 from isobuilder.errors import BootError, HostError, IsobuilderError, UsageError
 
 OURS_IS_USED = "there is no {path}; this is the definition that ships with isobuilder"
@@ -47,6 +48,23 @@ CacheFolder = Annotated[
     Path | None,
     typer.Option("--cache-dir", help="Where downloads are kept; without it the user's cache.", show_default=False),
 ]
+
+
+def _offline(wanted: bool) -> bool:  # noqa: FBT001 - typer's callback
+    # Before any command imports a library that tries out a socket.
+    if wanted:
+        from isobuilder.fetch.offline import refuse_sockets
+
+        refuse_sockets()
+    return wanted
+
+
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline", callback=_offline, help="Touch no network: all that is needed is in the cache, or lies here."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results, warnings and errors.")]
 
 
@@ -56,13 +74,14 @@ def build(
     *,
     output_dir: Annotated[Path, typer.Option("--output-dir", "-o", help="Where the ISO goes.")] = Path(),
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace an ISO that is there.")] = False,
+    offline: Offline = False,
     cache_dir: CacheFolder = None,
     quiet: Quiet = False,
 ) -> None:
     """Build NAME-RELEASE-ARCH.iso and its .sha256, with the lock beside the definition or making one."""
     from isobuilder.build import build as run
 
-    session = _Session(definition, cache_dir, quiet=quiet)
+    session = _Session(definition, cache_dir, offline=offline, quiet=quiet)
     with session.fetcher as fetcher:
         written = run(
             session.plan, fetcher, session.cache, output_dir, session.console, force=force, epoch=session.epoch
@@ -70,30 +89,66 @@ def build(
     session.console.result(f"{written.path}: {written.size} bytes, sha256 {written.sha256}")
 
 
-@app.command(short_help="Make the lock, or check it.")
+@app.command(short_help="Make the lock, check it, or compare it.")
 def lock(
     definition: DefinitionPath = None,
+    new: Annotated[Path | None, typer.Argument(metavar="NEW", help="With --diff.", show_default=False)] = None,
     *,
     update: Annotated[bool, typer.Option("--update", help="Make the lock anew from what there is now.")] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Write nothing, and say what differs: exit 1 if anything.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what differs as JSON.")] = False,
+    offline: Offline = False,
     cache_dir: CacheFolder = None,
     quiet: Quiet = False,
 ) -> None:
-    """Choose every package and file, and write NAME.lock beside the definition; or check the one that is there."""
-    from isobuilder.locking import make_lock, matching_lock, package_changes, read_old_lock, write_lock
+    """Choose every package and file, and write NAME.lock beside the definition; or check the one that is there.
 
-    session = _Session(definition, cache_dir, quiet=quiet)
+    --diff compares the lock that is there, or one that is named (OLD.lock), with what would be made now, or with a
+    second lock (OLD.lock NEW.lock).
+    """
+    from isobuilder.lockdiff import compare
+    from isobuilder.locking import make_lock, matching_lock, read_old_lock, write_lock
+
+    if diff:
+        _diff(definition, new, cache_dir, offline=offline, as_json=as_json, quiet=quiet)
+    if new or as_json:
+        raise UsageError(f"{new or '--json'}: only with --diff")
+    session = _Session(definition, cache_dir, offline=offline, quiet=quiet)
     plan = session.plan
     if not update and matching_lock(plan):
         session.console.result(f"{plan.lock_path}: matches the definition")
         return
     before = read_old_lock(plan)
-    with session.fetcher as fetcher:
+    with session.cache.in_use(), session.fetcher as fetcher:
         after = make_lock(plan, fetcher, session.cache, session.console, epoch=session.epoch)
     write_lock(plan, after)
-    for change in package_changes(before, after) if before else []:
-        session.console.result(change)
+    for line in compare(before, after).lines() if before else []:
+        session.console.result(line)
     count = sum(bool(package.roles) for package in after.packages)
     session.console.result(f"{plan.lock_path}: written, {count} packages on the medium")
+
+
+def _diff(
+    first: Path | None, second: Path | None, cache_dir: Path | None, *, offline: bool, as_json: bool, quiet: bool
+) -> NoReturn:
+    """Say what differs between two locks, or a lock and what would be made now."""
+    from isobuilder.lock import required_lock
+    from isobuilder.lockdiff import compare
+    from isobuilder.locking import make_lock
+
+    if second:
+        old, new = required_lock(first or second), required_lock(second)
+    else:
+        is_lock = first is not None and first.suffix == ".lock"
+        session = _Session(None if is_lock else first, cache_dir, offline=offline, quiet=quiet)
+        old = required_lock(first if first and is_lock else session.plan.lock_path)
+        with session.cache.in_use(), session.fetcher as fetcher:
+            new = make_lock(session.plan, fetcher, session.cache, session.console, epoch=session.epoch)
+    difference = compare(old, new)
+    typer.echo(difference.json() if as_json else "\n".join(difference.lines()))
+    raise typer.Exit(1 if difference.changes else 0)
 
 
 @app.command(short_help="Show a role's kickstart as it will lie on the medium.")
@@ -176,6 +231,9 @@ def schema() -> None:
     typer.echo(json.dumps(dialect | Definition.model_json_schema(), indent=2))
 
 
+app.add_typer(cache_app, name="cache", short_help="Look after the cache of downloads.")
+
+
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
     if wanted:
         typer.echo(f"isobuilder {__version__}")
@@ -194,7 +252,7 @@ def _options(
 class _Session:
     """What commands that look upstream share: the plan, a console, a cache, a fetcher."""
 
-    def __init__(self, definition: Path | None, cache_dir: Path | None, *, quiet: bool) -> None:
+    def __init__(self, definition: Path | None, cache_dir: Path | None, *, offline: bool, quiet: bool) -> None:
         import datetime as dt
 
         from isobuilder.console import Console
@@ -211,7 +269,7 @@ class _Session:
         if warning := end_of_life_warning(self.plan.release, dt.datetime.now(tz=dt.UTC).date()):
             self.console.warning(warning)
         self.cache = Cache(cache_dir or default_cache_root(os.environ))
-        self.fetcher = Fetcher(self.cache, progress=self.console)
+        self.fetcher = Fetcher(self.cache, progress=self.console, folder=self.plan.definition.folder, offline=offline)
 
 
 def source_date_epoch(environ: Mapping[str, str]) -> int | None:

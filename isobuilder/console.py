@@ -7,7 +7,7 @@ lines, and a heartbeat while long work goes on.
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich import filesize
 from rich.console import Console as Terminal
@@ -17,7 +17,27 @@ from rich.text import Text
 
 from isobuilder.errors import IsobuilderError
 
-HEARTBEAT_SECONDS = 10.0
+HEARTBEAT_SECONDS = 30.0
+# Calls what it is given again and again while its context lasts.
+Timer = Callable[[Callable[[], None]], AbstractContextManager[None]]
+
+
+@contextmanager
+def every_second(call: Callable[[], None]) -> Iterator[None]:
+    """The `Timer` of a real console, in a thread of its own."""
+    done = threading.Event()
+
+    def run() -> None:
+        while not done.wait(1.0):
+            call()
+
+    thread = threading.Thread(target=run, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 class Console:
@@ -30,7 +50,9 @@ class Console:
         out: Terminal | None = None,
         err: Terminal | None = None,
         clock: Callable[[], float] = time.monotonic,
+        timer: Timer = every_second,
     ) -> None:
+        self._timer = timer
         self._quiet = quiet
         self._out = out or Terminal(highlight=False)
         self._err = err or Terminal(stderr=True, highlight=False)
@@ -90,15 +112,21 @@ class Console:
         self.note(f"{title}: {filesize.decimal(total)}")
 
         def advance(done: int) -> None:
-            nonlocal seen, said
+            nonlocal seen
             with lock:
                 seen += done
+
+        def beat() -> None:
+            nonlocal said
+            with lock:
                 now = self._clock()
                 if now - said >= HEARTBEAT_SECONDS:
                     said = now
                     self.note(f"{title}: {filesize.decimal(seen)} of {filesize.decimal(total)}")
 
-        yield advance
+        # Not by what advances: a log should show that work which stands still is alive.
+        with self._timer(beat):
+            yield advance
         self.note(f"{title}: done in {self._clock() - began:.1f} s")
 
 

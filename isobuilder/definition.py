@@ -8,7 +8,7 @@ import re
 import zoneinfo
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
+from isobuilder.addresses import Source, Url, as_address
 from isobuilder.resources import data_folder
 from isobuilder.schema import Many, Matching, OneOrMany, Table, did_you_mean, load_toml
 
@@ -37,10 +38,6 @@ Identifier = Annotated[
 ]
 Title = Annotated[str, Matching(r"[!-~](?:[ -~]{0,62}[!-~])?", "a line of 1 to 64 printable ASCII characters")]
 VolumeId = Annotated[str, Matching(r"[A-Za-z0-9_-]{1,32}", "a volume id of 1 to 32 characters of A-Z a-z 0-9 _ -")]
-# No user name or password: an address stands in the lock, which is kept in version control.
-Url = Annotated[
-    str, Matching(r"https?://[^@/?# ]+(?:[/?#][!-~]*)?", "an http:// or https:// address without a user name")
-]
 SerialLine = Annotated[
     str, Matching(r"(?:ttyS|ttyAMA|hvc)[0-9]{1,2}(?:,[0-9]{3,7})?", "a serial console such as ttyS0,115200")
 ]
@@ -97,12 +94,17 @@ def _free_name(value: str) -> str:
     return value
 
 
-def unlike_ids(repositories: tuple["Repository", ...]) -> tuple["Repository", ...]:
-    """The repositories as they are, checked: each has an id of its own."""
-    ids = [repository.id for repository in repositories]
+class _WithId(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+def unlike_ids(tables: tuple[_WithId, ...]) -> tuple[_WithId, ...]:
+    """The tables as they are, checked: each has an id of its own."""
+    ids = [table.id for table in tables]
     if twice := sorted({one for one in ids if ids.count(one) > 1}):
         raise ValueError(f"two have the id {', '.join(map(repr, twice))}")
-    return repositories
+    return tables
 
 
 def _fingerprint(value: str) -> str:
@@ -122,28 +124,34 @@ def _variables(value: str) -> str:
     return value
 
 
+PackagePattern = Annotated[str, Matching(r"[A-Za-z0-9._+:~^*?-]{1,200}", "a package's name or NEVRA, with * and ?")]
 RepositoryUrl = Annotated[Url, AfterValidator(_variables)]
+RepositorySource = Annotated[Source, AfterValidator(_variables)]
 
 
 class Repository(Table):
     """Where packages come from, and who must have signed them.
 
-    One of `baseurl`, `mirrorlist` (an address of a list of such addresses) and `metalink` (the same, with checksums of
-    repomd.xml) is there; in these and in `gpgkey`, `$basearch` stands for the architecture. `priority` is in yum's
-    sense: lower wins. With `sha1`, signatures over SHA-1 are accepted, because the release has nothing better. With
-    `module_hotfixes`, no stream of a module hides the repository's packages, as with dnf's option of that name.
+    One of `baseurl` (which may be a folder or an ISO), `mirrorlist` (an address of a list of such addresses) and
+    `metalink` (the same, with checksums of repomd.xml) is there; in these and in `gpgkey`, `$basearch` stands for the
+    architecture. `priority` is in yum's sense: lower wins. With `sha1`, signatures over SHA-1 are accepted, because the
+    release has nothing better. `excludes` are packages that are not taken from here, `includes` the only ones that are:
+    dnf's excludepkgs and includepkgs. With `module_hotfixes`, no stream of a module hides the repository's packages, as
+    with dnf's option of that name.
     """
 
     id: Identifier
-    baseurl: RepositoryUrl | None = None
+    baseurl: RepositorySource | None = None
     mirrorlist: RepositoryUrl | None = None
     metalink: RepositoryUrl | None = None
-    gpgkey: OneOrMany[RepositoryUrl] = ()
+    gpgkey: OneOrMany[RepositorySource] = ()
     fingerprint: Many[Fingerprint] = ()
     sha1: bool = False
     priority: Annotated[int, Field(ge=1, le=99)] = 99
     trust: Literal["signed", "unsigned"] = "signed"
     repomd_signature: Literal["required", "if-present", "off"] = "if-present"
+    excludes: Many[PackagePattern] = ()
+    includes: Many[PackagePattern] = ()
     module_hotfixes: bool = False
 
     @property
@@ -152,17 +160,17 @@ class Repository(Table):
         return self.metalink or self.mirrorlist
 
     def for_arch(self, arch: str) -> Self:
-        """This repository with `$basearch` filled in, and one slash at the end of `baseurl`."""
+        """This repository with `$basearch` filled in, paths as addresses, and one slash at the end of `baseurl`."""
 
         def filled(url: str | None) -> str | None:
             return url and fill_in(url, arch)
 
         return self.model_copy(
             update={
-                "baseurl": self.baseurl and f"{fill_in(self.baseurl, arch).rstrip('/')}/",
+                "baseurl": self.baseurl and f"{as_address(fill_in(self.baseurl, arch)).rstrip('/')}/",
                 "mirrorlist": filled(self.mirrorlist),
                 "metalink": filled(self.metalink),
-                "gpgkey": tuple(fill_in(url, arch) for url in self.gpgkey),
+                "gpgkey": tuple(as_address(fill_in(url, arch)) for url in self.gpgkey),
             }
         )
 
@@ -269,11 +277,16 @@ class RoleDefinition(Table):
     ) = None
     title: Title | None = None
     group: Group | None = None
-    menu: bool = True
+    menu: bool | None = None
 
 
 class Definition(Table):
-    """A whole definition file; `path` is where it was read, `folder` what its own paths are relative to."""
+    """A whole definition file; `path` is where it was read, `folder` what its own paths are relative to.
+
+    `source` is an installer DVD of the release, as an ISO or a folder, which takes the place of the installer's tree
+    and of the release's own repositories. `keys` is a folder (or an ISO) that has all key files, by the names that they
+    are published under.
+    """
 
     version: Literal[1]
     name: Annotated[str, Matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", "a file name of A-Z a-z 0-9 . _ -")]
@@ -283,6 +296,8 @@ class Definition(Table):
         Annotated[str, Matching(r"[A-Za-z0-9._/-]{1,200}", "a product's name, or the path of its folder")] | None
     ) = None
     volume_id: VolumeId | None = None
+    source: RepositorySource | None = None
+    keys: RepositorySource | None = None
     install: Install = Install()
     menu: Menu = Menu()
     repository: Annotated[Many[Repository], AfterValidator(unlike_ids)] = ()

@@ -1,6 +1,6 @@
 """What a kickstart does to disks, so far as its text tells: the menu says it of each entry."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from isobuilder.definition import DiskMatch
 from isobuilder.syntax import sections
@@ -14,33 +14,41 @@ _BEGIN, _END = "cat <<'ISOBUILDER_STORAGE'", "ISOBUILDER_STORAGE"
 _STORAGE_COMMANDS = frozenset(
     {
         "autopart",
+        "bootc",
         "btrfs",
         "clearpart",
+        "driverdisk",
         "fcoe",
         "ignoredisk",
         "iscsi",
+        "liveimg",
         "logvol",
         "mount",
         "nvdimm",
+        "ostreecontainer",
+        "ostreesetup",
         "part",
         "partition",
         "raid",
         "reqpart",
         "snapshot",
+        "upgrade",
         "volgroup",
         "zerombr",
         "zfcp",
         "zipl",
     }
 )
-# Of these, what only divides the one disk that %pre has found.
-_DIVIDING_COMMANDS = frozenset({"logvol", "part", "raid", "volgroup"})
-_EARLY_SECTIONS = frozenset({"%pre", "%pre-install"})
+# Of these, what only divides the one disk that %pre has found: every word of such a line is looked at.
+_DIVIDING = {"part": "--ondisk=$disk", "logvol": "--vgname=isobuilder", "volgroup": "isobuilder"}
+_OLD_DATA = ("--onpart", "--usepart", "--useexisting", "--noformat")
+# Scripts that run before packages are installed, or when %pre has stopped.
+_EARLY_SECTIONS = frozenset({"%pre", "%pre-install", "%onerror", "%traceback"})
 
 
 def chooses_disks(text: str) -> bool:
     """Whether a kickstart has storage commands or scripts that run before disks are chosen; those can do anything."""
-    return any(True for _ in _choosing(text))
+    return any(True for _ in _choosing(text, _STORAGE_COMMANDS))
 
 
 def chooses_alike(text: str, guarded: str) -> bool:
@@ -49,7 +57,8 @@ def chooses_alike(text: str, guarded: str) -> bool:
     It may divide that disk in its own way. Any other command, include or script of its own that could touch a disk
     before packages are installed makes the difference.
     """
-    return list(_choosing(text)) == list(_choosing(guarded))
+    commands = _STORAGE_COMMANDS | {"bootloader"}
+    return list(_choosing(text, commands)) == list(_choosing(guarded, commands))
 
 
 def in_words(match: DiskMatch) -> str:
@@ -61,14 +70,18 @@ def in_words(match: DiskMatch) -> str:
     return ", ".join(filter(None, [*named, sizes]))
 
 
-def _choosing(text: str) -> Iterator[str]:
+def _choosing(text: str, commands: frozenset[str]) -> Iterator[str]:
     """The lines by which a kickstart decides on disks."""
     inside = False
     for section, _, line in sections(text):
         word = line.split(maxsplit=1)[0] if line.strip() else ""
         if section in _EARLY_SECTIONS:
             inside = line.strip() == _BEGIN or (inside and line != _END)
-            if not (inside and (word in _DIVIDING_COMMANDS or not word or word.startswith("#"))):
+            if not (inside and (not word or word.startswith("#") or _only_divides(line.split()))):
                 yield line
-        elif not section and (word in _STORAGE_COMMANDS or word == "%include" or word in _EARLY_SECTIONS):
+        elif not section and (word in commands or word == "%include" or word in _EARLY_SECTIONS):
             yield line
+
+
+def _only_divides(words: Sequence[str]) -> bool:
+    return _DIVIDING.get(words[0], "") in words[1:] and not any(word.startswith(_OLD_DATA) for word in words)

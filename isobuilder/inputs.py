@@ -3,37 +3,32 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich import filesize
-
-from isobuilder.errors import HostError, TrustError
+from isobuilder.budget import make_budget
+from isobuilder.errors import TrustError
 from isobuilder.fetch.cache import Cache
 from isobuilder.fetch.download import Wanted
 from isobuilder.fetch.failover import Place
 from isobuilder.fetch.fetcher import Fetcher
-from isobuilder.iso.writer import free_space
 from isobuilder.lock import File, Lock, LockedRepository, Package, RepositoryFile
 from isobuilder.progress import Progress
-from isobuilder.trust.signatures import Keyring, verify_digests, verify_package
+from isobuilder.repository.mirrors import REPOMD
+from isobuilder.trust.signatures import Keyring, Signer, verify_digests, verify_package
 
 
 def fetch_inputs(lock: Lock, fetcher: Fetcher, cache: Cache, output: Path, progress: Progress) -> None:
     """Bring what the lock names and the cache lacks, having said how much it is and looked whether there is room.
 
-    Raises HostError when the medium alone would not fit into the folder `output`, which is made.
+    Raises HostError when what is missing does not fit into the cache, or the medium into the folder `output`, which is
+    made.
     """
     files = locked_files(lock)
-    missing = sum(file.size for file in files if not cache.has(file.sha256, file.size))
-    on_medium = [*(p.file for p in lock.packages if p.roles), *(b.file for b in lock.boot if b.member is None)]
-    least = sum(file.size for file in {file.sha256: file for file in on_medium}.values())
-    free = _free_space(output)
-    progress.note(
-        f"{sum(bool(package.roles) for package in lock.packages)} packages; the ISO will be a little over "
-        f"{filesize.decimal(least)}, {filesize.decimal(missing)} are to be fetched, {filesize.decimal(free)} are free"
-    )
-    need = least + (missing if _same_file_system(output, cache.root) else 0)
-    if need > free:
-        raise HostError(f"{output}: {filesize.decimal(need)} needed at least, {filesize.decimal(free)} free")
+    budget = make_budget(lock, files, cache, output)
+    for line in budget.lines():
+        progress.note(line)
+    budget.check()
     fetcher.fetch_all(files, title="Packages")
+    for file in files:
+        cache.mark_used(file.sha256)
 
 
 def locked_files(lock: Lock) -> list[Wanted]:
@@ -49,6 +44,19 @@ def locked_files(lock: Lock) -> list[Wanted]:
     return list({file.sha256: file for file in files}.values())
 
 
+def asked_addresses(lock: Lock) -> set[str]:
+    """Where making this lock looked before it knew what it would find: keys, listings, repomd.xml, and the tree."""
+    addresses = {key.file.url for key in lock.keys}
+    for repository in lock.repositories:
+        addresses.update([repository.listing] if repository.listing else [])
+        addresses.update(f"{mirror}{REPOMD}{end}" for mirror in repository.baseurl for end in ("", ".asc"))
+    for boot in lock.boot:
+        if isinstance(boot.file, File):
+            addresses.add(boot.file.url)
+            addresses.add(f"{boot.file.url.removesuffix(boot.path)}.treeinfo")
+    return addresses
+
+
 def wanted_metadata(repository: LockedRepository) -> list[Wanted]:
     """The metadata of a repository, and where it lies."""
     return [_on_mirrors(repository, file) for file in repository.metadata.values()]
@@ -62,32 +70,35 @@ def _on_mirrors(repository: LockedRepository, file: RepositoryFile) -> Wanted:
     return Wanted(Place(repository.baseurl, file.path), file.sha256, file.size)
 
 
-def check_packages(lock: Lock, cache: Cache, progress: Progress) -> None:
-    """Every package is what the lock says and signed by a key that its repository pins.
+def check_packages(lock: Lock, cache: Cache, progress: Progress) -> dict[str, Signer]:
+    """Every package is what the lock says and signed by a key that its repository pins: by which, by package's sha256.
 
-    Raises TrustError with all that are not.
+    Packages that the definition takes unsigned are not in the result. Raises TrustError with all that are not.
     """
     keyrings = _keyrings(lock, cache)
+    signers: dict[str, Signer] = {}
     findings: list[str] = []
     hints: dict[str, None] = {}
     with progress.task("Signatures", sum(package.file.size for package in lock.packages)) as advance:
         for package in lock.packages:
             try:
-                _check(package, keyrings, cache)
+                if signer := _check(package, keyrings, cache):
+                    signers[package.file.sha256] = signer
             except TrustError as error:
                 findings.append(f"{package.nevra} of repository {package.repository}: {error.message}")
                 hints[error.hint] = None
             advance(package.file.size)
     if findings:
         raise TrustError(f"{len(findings)} packages are not to be trusted", details=findings, hint=" ".join(hints))
+    return signers
 
 
-def _check(package: Package, keyrings: Mapping[str, Keyring], cache: Cache) -> None:
+def _check(package: Package, keyrings: Mapping[str, Keyring], cache: Cache) -> Signer | None:
     path = cache.check(package.file.sha256)
     if keyring := keyrings.get(package.repository):
-        verify_package(path, keyring, nevra=package.nevra)
-    else:
-        verify_digests(path, nevra=package.nevra)
+        return verify_package(path, keyring, nevra=package.nevra)
+    verify_digests(path, nevra=package.nevra)
+    return None
 
 
 def _keyrings(lock: Lock, cache: Cache) -> dict[str, Keyring]:
@@ -102,18 +113,3 @@ def _keyrings(lock: Lock, cache: Cache) -> dict[str, Keyring]:
         for repository in lock.repositories
         if repository.trust == "signed"
     }
-
-
-def _free_space(output: Path) -> int:
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        return free_space(output)
-    except OSError as error:
-        raise HostError(f"{output}: {error.strerror}", hint="Choose another place with --output-dir.") from error
-
-
-def _same_file_system(one: Path, other: Path) -> bool:
-    try:
-        return one.stat().st_dev == other.stat().st_dev
-    except OSError:
-        return False

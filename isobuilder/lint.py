@@ -5,6 +5,7 @@ word.
 """
 
 import re
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,7 @@ def mistakes(text: str, handler: Any, facts: KickstartFacts) -> Iterator[Mistake
 
     `handler` is pykickstart's, when it has read `text`.
     """
+    yield from _disguised_words(text)
     yield from _unknown_sections(text, facts)
     yield from _unknown_environments(text, facts)
     yield from _refused_lines(text, facts)
@@ -33,6 +35,19 @@ def notes(handler: Any) -> Iterator[str]:
         yield f"installs from the network too ({command})"
     if _wipes_everything(handler):
         yield "clearpart erases every disk of the machine that it finds; name the disks with --drives"
+
+
+def _disguised_words(text: str) -> Iterator[Mistake]:
+    """First words that only show by a shell's rules: whoever else reads this text takes them as they stand."""
+    for section, number, line in sections(text):
+        if section in ("", "%packages") and line.strip():
+            try:
+                words = shlex.split(line, comments=True)
+            except ValueError:
+                continue
+            hidden = words and words[0] != line.split()[0] and (not section or words[0].startswith("%"))
+            if hidden:
+                yield number, "the first word must stand as it is, without quotes or backslashes"
 
 
 def _unknown_sections(text: str, facts: KickstartFacts) -> Iterator[Mistake]:

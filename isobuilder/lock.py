@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from pydantic import Field, ValidationError, model_validator
 
-from isobuilder.definition import Url
+from isobuilder.addresses import Address, Url
 from isobuilder.errors import LockError
 from isobuilder.releases import MBR
 from isobuilder.schema import Many, Matching, Table
@@ -21,7 +21,7 @@ Nevra = Annotated[str, Matching(r"[^\s/:]+-[0-9]+:[^\s/:-]+-[^\s/:-]+\.[a-z0-9_]
 MediumPath = Annotated[str, Matching(r"(?!/)(?!(?:.*/)?\.{1,2}(?:/|$))[A-Za-z0-9._+/-]{1,200}", "a path on the medium")]
 
 
-BaseUrl = Annotated[Url, Matching(r"[^?#]*/", "an address that ends in a slash")]
+BaseUrl = Annotated[Address, Matching(r"[^?#]*/", "an address that ends in a slash")]
 RepositoryPath = Annotated[
     str,
     Matching(r"(?!/)(?!(?:.*/)?\.\.(?:/|$))[A-Za-z0-9._~%+^:=@,()!$&'*;/-]+", "a path below the repository"),
@@ -29,9 +29,12 @@ RepositoryPath = Annotated[
 
 
 class File(Table):
-    """A file at an address of its own: `sha256` in lower-case hex, `size` in bytes."""
+    """A file at an address of its own: `sha256` in lower-case hex, `size` in bytes.
 
-    url: Url
+    An address without a scheme is a path from the lock's folder.
+    """
+
+    url: Address
     sha256: Sha256
     size: Annotated[int, Field(ge=0)]
 
@@ -182,6 +185,14 @@ def read_lock(path: Path) -> Lock | None:
         ) from error
     if seal != _seal(lock):
         raise LockError(f"{path}: the lock was changed since it was written, by hand or by a merge", hint=_ANEW)
+    return lock
+
+
+def required_lock(path: Path) -> Lock:
+    """The lock at `path`. Raises LockError when there is none, or as `read_lock`."""
+    lock = read_lock(path)
+    if lock is None:
+        raise LockError(f"{path}: there is no such lock")
     return lock
 
 

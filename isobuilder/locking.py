@@ -1,16 +1,15 @@
 """From a plan to a lock: every choice is made here, and none after it."""
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib import metadata
-from itertools import groupby
 
 from isobuilder import __version__, upstream
 from isobuilder.errors import HostError, LockError
 from isobuilder.fetch.cache import Cache
 from isobuilder.fetch.fetcher import Fetcher
 from isobuilder.inputs import wanted_metadata
-from isobuilder.lock import BootFile, Lock, Package, differences, dump_lock, read_lock
+from isobuilder.lock import BootFile, Lock, differences, dump_lock, read_lock
 from isobuilder.plan import Plan
 from isobuilder.progress import Progress
 from isobuilder.resolve.pool import Source
@@ -27,6 +26,8 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
     `epoch` is the time on the medium, in seconds since 1970; None takes the newest time that upstream carries.
     """
     definition, facts = plan.definition, plan.facts
+    if plan.blueprint.left_out:
+        progress.note(f"note: not on the DVD, and left out: {', '.join(plan.blueprint.left_out)}")
     wanted = plan.blueprint.repositories
     found = upstream.look(wanted, facts.boot, plan.blueprint.tree, definition.arch, fetcher, cache)
     fetcher.fetch_all([file for r in found.repositories for file in wanted_metadata(r)], title="Metadata")
@@ -35,6 +36,8 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
             r.id,
             w.priority,
             {kind: cache.check(file.sha256) for kind, file in r.metadata.items()},
+            excludes=w.excludes,
+            includes=w.includes,
             hotfixes=w.module_hotfixes,
         )
         for r, w in zip(found.repositories, wanted, strict=True)
@@ -176,7 +179,7 @@ def _contradictions(lock: Lock, plan: Plan) -> Iterator[str]:
             yield f"repository {repository.id}: its metadata must be signed, and was not"
 
 
-def _roles(lock: Lock) -> Iterator[Sequence[str]]:
+def _roles(lock: Lock) -> Iterator[tuple[str, ...]]:
     yield from (package.roles for package in lock.packages)
     yield from (active.roles for active in lock.modules)
 
@@ -202,21 +205,3 @@ def write_lock(plan: Plan, lock: Lock) -> None:
     except OSError as error:
         part.unlink(missing_ok=True)
         raise HostError(f"{plan.lock_path}: the lock cannot be written: {error.strerror}") from error
-
-
-def package_changes(before: Lock, after: Lock) -> list[str]:
-    """What differs between the packages of two locks, a line for each name: "bash: 5.1-1 -> 5.1-2"."""
-    old, new = (_by_name(lock.packages) for lock in (before, after))
-    return [
-        f"{name}: {', '.join(old.get(name, ['none']))} -> {', '.join(new.get(name, ['none']))}"
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
-    ]
-
-
-def _by_name(packages: Sequence[Package]) -> dict[str, list[str]]:
-    """Versions (NEVRA without the name) of the packages on the medium."""
-    named = sorted(
-        (package.name, package.nevra.removeprefix(f"{package.name}-")) for package in packages if package.roles
-    )
-    return {name: [version for _, version in group] for name, group in groupby(named, key=lambda pair: pair[0])}

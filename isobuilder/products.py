@@ -46,13 +46,6 @@ class Edition(Table):
     repository: Annotated[Many[Repository], AfterValidator(unlike_ids)] = ()
 
 
-def _unlike_roles(roles: tuple[ProductRole, ...]) -> tuple[ProductRole, ...]:
-    ids = [role.id for role in roles]
-    if twice := sorted({one for one in ids if ids.count(one) > 1}):
-        raise ValueError(f"two have the id {', '.join(map(repr, twice))}")
-    return roles
-
-
 class Product(Table):
     """A product: its roles in the order of the menu, and an edition for each release that it serves, by release id.
 
@@ -64,7 +57,7 @@ class Product(Table):
     extends: (
         Annotated[str, Matching(r"[A-Za-z0-9._/-]{1,200}", "a product's name, or the path of its folder")] | None
     ) = None
-    role: Annotated[Many[ProductRole], AfterValidator(_unlike_roles)] = ()
+    role: Annotated[Many[ProductRole], AfterValidator(unlike_ids)] = ()
     release: dict[str, Edition] = Field(default_factory=dict)
 
     _folders: tuple[Path, ...] = PrivateAttr(default=())

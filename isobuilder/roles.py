@@ -46,11 +46,16 @@ def roles(blueprint: Blueprint) -> tuple[Role, ...]:
     for name, own in definition.role.items():
         plain = found.get(name)
         if own.kickstart is not None:
-            title, group = own.title or f"Install {name.replace('-', ' ')}", own.group or "other"
-            own_folders = (definition.folder, *folders)
-            found[name] = Role(name, title, group, own.menu, own.kickstart, own_folders, inlines=True)
-        elif plain:
-            found[name] = replace(plain, title=own.title or plain.title, group=own.group or plain.group, menu=own.menu)
+            plain = plain or Role(name, f"Install {name.replace('-', ' ')}", "other", menu=True, template="")
+            folders_of_own = (definition.folder, *folders)
+            plain = replace(plain, template=own.kickstart, folders=folders_of_own, inlines=True)
+        if plain:
+            found[name] = replace(
+                plain,
+                title=own.title or plain.title,
+                group=own.group or plain.group,
+                menu=plain.menu if own.menu is None else own.menu,
+            )
         else:
             lacking.append(f"role.{name}.kickstart: required, as it is none of ours{did_you_mean(name, found)}")
     if lacking:

@@ -9,6 +9,8 @@ import shlex
 import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import jinja2
 import jinja2.sandbox
@@ -16,12 +18,12 @@ import jinja2.utils
 
 from isobuilder.blocks import check_blocks
 from isobuilder.blueprint import Blueprint, key_names
-from isobuilder.definition import DiskMatch, size_bytes
+from isobuilder.definition import DiskMatch, Repository, size_bytes
 from isobuilder.disks import STORAGE_INCLUDE
 from isobuilder.errors import KickstartError
 from isobuilder.resources import data_folder
 from isobuilder.roles import Role
-from isobuilder.schema import did_you_mean
+from isobuilder.schema import Table, did_you_mean
 from isobuilder.syntax import accepts, sections
 
 INCLUDE_DEPTH = 8
@@ -54,15 +56,26 @@ def template_values(role: Role, blueprint: Blueprint) -> dict[str, object]:
     product = blueprint.product
     return {
         "role": {"id": role.id, "title": role.title, "group": role.group},
-        "install": definition.install,
+        "install": _plain(definition.install),
         "disk": _disk(definition.install.disk),
         "storage_include": STORAGE_INCLUDE,
-        "release": release,
+        "release": _plain(release),
         "medium": {"name": definition.name, "volume_id": blueprint.volume_id, "mark": blueprint.mark},
-        "product": product and {"id": product.id, "title": product.title, **dict(blueprint.edition or ())},
+        "product": product and {"id": product.id, "title": product.title, **vars(_plain(blueprint.edition))},
         "repositories": _installed_repositories(blueprint),
         "accepts": lambda line: accepts(line, release.kickstart.syntax),
     }
+
+
+def _plain(value: Any) -> Any:
+    """`value` without a method that a template could call: pydantic's models read files, and run what a pickle says."""
+    if isinstance(value, Table):
+        return SimpleNamespace(**{name: _plain(inner) for name, inner in value})
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 def _disk(match: DiskMatch | None) -> dict[str, object] | None:
@@ -80,23 +93,27 @@ def _disk(match: DiskMatch | None) -> dict[str, object] | None:
 def _installed_repositories(blueprint: Blueprint) -> list[dict[str, object]]:
     installed = blueprint.release.installed
     names = key_names(key for repository in blueprint.repositories for key in repository.gpgkey)
-    wanted = blueprint.added_repositories if installed.stock_repositories else blueprint.repositories
 
-    def reachable(address: str | None) -> str | None:
-        return address if installed.https or not address else re.sub(r"^https:", "http:", address)
+    def reachable(address: str | None, repository: Repository) -> str | None:
+        # Without signatures the way is all that protects what comes.
+        if address is None or installed.https or not repository.gpgkey:
+            return address
+        return re.sub(r"^https:", "http:", address)
 
     return [
         {
             "id": repository.id,
             "name": f"{repository.id} for {blueprint.release.title}",
-            "baseurl": reachable(repository.baseurl),
-            "mirrorlist": reachable(repository.mirrorlist),
-            "metalink": reachable(repository.metalink),
+            "baseurl": reachable(repository.baseurl, repository),
+            "mirrorlist": reachable(repository.mirrorlist, repository),
+            "metalink": reachable(repository.metalink, repository),
             "gpgkeys": [f"file://{KEY_FOLDER}/{names[key]}" for key in repository.gpgkey],
             "priority": repository.priority,
+            "excludes": repository.excludes,
+            "includes": repository.includes,
             "module_hotfixes": repository.module_hotfixes,
         }
-        for repository in wanted
+        for repository in blueprint.installed_repositories
     ]
 
 
@@ -147,7 +164,8 @@ class _Missing(jinja2.StrictUndefined):
             return f"there is no {name!r} for templates"
         if self._undefined_obj is None:
             return f"{name!r} is asked of what is not there (no product, or no unattended disk)"
-        known = list(self._undefined_obj) if isinstance(self._undefined_obj, Mapping) else []
+        asked = self._undefined_obj
+        known = vars(asked) if isinstance(asked, SimpleNamespace) else asked if isinstance(asked, Mapping) else {}
         return f"there is no {name!r} here{did_you_mean(name, map(str, known))}"
 
 

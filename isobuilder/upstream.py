@@ -4,7 +4,7 @@ This is the one look that the lock is made from. Whatever it gives has a checksu
 which came, and says so.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from isobuilder.definition import Repository
@@ -45,6 +45,7 @@ def look(
     the tree is another architecture's.
     """
     addresses = dict.fromkeys(url for repository in repositories for url in repository.gpgkey)
+    fetcher.require(_first_addresses(repositories, boot, tree))
     keys = {url: fetcher.read(url, limit=KEY_LIMIT) for url in addresses}
     found = [_repository(repository, arch, keys, fetcher, cache) for repository in repositories]
     treeinfo = parse_treeinfo(fetcher.read(f"{tree}.treeinfo", limit=METADATA_LIMIT), where=f"{tree}.treeinfo")
@@ -60,6 +61,17 @@ def look(
         newest=newest,
         notes=tuple(f"repository {r.id}: no mirror has the newest metadata yet" for r, one in found if one.age),
     )
+
+
+def _first_addresses(repositories: Sequence[Repository], boot: Boot, tree: str) -> Iterator[str]:
+    """All that is known to be asked for before anything is; what a listing names, it alone knows."""
+    for repository in repositories:
+        yield from repository.gpgkey
+        yield repository.listing or f"{repository.baseurl}{REPOMD}"
+        if not repository.listing and repository.gpgkey and repository.repomd_signature != "off":
+            yield f"{repository.baseurl}{REPOMD}.asc"
+    yield f"{tree}.treeinfo"
+    yield from (f"{tree}{path}" for path in dict.fromkeys((*boot.tree_files, *boot.inside.values())))
 
 
 def _key(url: str, data: bytes, repositories: Sequence[Repository], cache: Cache) -> Key:

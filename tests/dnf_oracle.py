@@ -3,7 +3,7 @@
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 _SCRIPT = """
@@ -20,8 +20,8 @@ for scenario in asked["scenarios"]:
     if asked["platform"]:
         conf.module_platform_id = asked["platform"]
     for name, (folder, priority) in asked["repositories"].items():
-        base.repos.add_new_repo(name, conf, baseurl=["file://" + folder], priority=priority, gpgcheck=False,
-                                module_hotfixes=name in asked["hotfixes"])
+        options = {"module_hotfixes": name in asked["hotfixes"], **scenario["options"].get(name, {})}
+        base.repos.add_new_repo(name, conf, baseurl=["file://" + folder], priority=priority, gpgcheck=False, **options)
     base.fill_sack(load_system_repo=False)
     base.read_comps(arch_filter=True)
     answer = {"error": None, "packages": [], "modules": []}
@@ -47,11 +47,15 @@ for scenario in asked["scenarios"]:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One thing to ask dnf to install, in the words of its command line; before that, modules to disable and enable."""
+    """One thing to ask dnf to install, in the words of its command line; before that, modules to disable and enable.
+
+    `options` are those of its repositories, by id: excludepkgs, includepkgs.
+    """
 
     install: Sequence[str]
     exclude: Sequence[str] = ()
     weak: bool = True
+    options: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     enable: Sequence[str] = ()
     disable: Sequence[str] = ()
 

@@ -96,7 +96,7 @@ def make_repository(
         repomd.set_record(record)
         paths[kind] = path
     (repodata / "repomd.xml").write_text(repomd.xml_dump(), encoding="utf-8")
-    return Source(id, priority, paths, hotfixes)
+    return Source(id, priority, paths, hotfixes=hotfixes)
 
 
 def _documents(packages: Sequence[Fake], comps: str, modules: str) -> dict[str, bytes]:

@@ -1,20 +1,23 @@
 """What is drawn on a terminal, and what a log gets."""
 
 import io
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console as Terminal
 
-from isobuilder.console import Console
+from isobuilder.console import Console, Timer, every_second
 from isobuilder.errors import DefinitionError
 
 
 def console(
-    *, terminal: bool = False, quiet: bool = False, clock: list[float] | None = None
+    *, terminal: bool = False, quiet: bool = False, clock: list[float] | None = None, timer: Timer = every_second
 ) -> tuple[Console, io.StringIO]:
     text = io.StringIO()
     err = Terminal(file=text, force_terminal=terminal, soft_wrap=True, highlight=False, width=80)
     ticks = iter(clock or [])
-    return Console(quiet=quiet, out=err, err=err, clock=lambda: next(ticks, 0.0)), text
+    return Console(quiet=quiet, out=err, err=err, clock=lambda: next(ticks, 0.0), timer=timer), text
 
 
 def test_an_error_shows_all_findings_and_the_hint() -> None:
@@ -25,15 +28,37 @@ def test_an_error_shows_all_findings_and_the_hint() -> None:
 
 
 def test_a_log_gets_plain_lines_and_a_heartbeat() -> None:
-    out, text = console(clock=[0.0, 4.0, 11.0, 12.0, 30.0])
+    beats: list[Callable[[], None]] = []
+
+    @contextmanager
+    def timer(beat: Callable[[], None]) -> Iterator[None]:
+        beats.append(beat)
+        yield
+
+    out, text = console(clock=[0.0, 29.0, 31.0, 32.0, 62.0, 90.0], timer=timer)
     with out.task("Packages", 4_000_000) as advance:
-        for _ in range(3):
-            advance(1_000_000)
+        [beat] = beats
+        advance(1_000_000)
+        beat()
+        advance(1_000_000)
+        beat()
+        beat()
+        # Nothing came, and that is told too.
+        beat()
     assert text.getvalue().splitlines() == [
         "Packages: 4.0 MB",
         "Packages: 2.0 MB of 4.0 MB",
-        "Packages: done in 30.0 s",
+        "Packages: 2.0 MB of 4.0 MB",
+        "Packages: done in 90.0 s",
     ]
+
+
+def test_the_timer_calls_until_its_context_ends() -> None:
+    called = threading.Event()
+    with every_second(called.set):
+        assert called.wait(30)
+    called.clear()
+    assert not [thread for thread in threading.enumerate() if thread.name == "heartbeat"]
 
 
 def test_a_terminal_gets_a_bar() -> None:

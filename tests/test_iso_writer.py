@@ -82,7 +82,7 @@ def test_force_replaces_an_older_pair(sample: Tree, written: Written, tmp_path: 
     assert (tmp_path / "x.iso.sha256").read_text() == f"{written.sha256}  x.iso\n"
 
 
-@pytest.mark.parametrize("existing", ["x.iso", "x.iso.sha256"])
+@pytest.mark.parametrize("existing", ["x.iso", "x.iso.sha256", "x.manifest.json"])
 def test_without_force_nothing_is_replaced(sample: Tree, existing: str, tmp_path: Path) -> None:
     (tmp_path / existing).write_text("mine")
     with pytest.raises(UsageError) as caught:
@@ -91,7 +91,7 @@ def test_without_force_nothing_is_replaced(sample: Tree, existing: str, tmp_path
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
 
 
-@pytest.mark.parametrize("name", ["x.iso", "x.iso.sha256"])
+@pytest.mark.parametrize("name", ["x.iso", "x.iso.sha256", "x.manifest.json"])
 def test_what_is_no_plain_file_is_never_replaced(name: str, tmp_path: Path) -> None:
     (tmp_path / name).symlink_to("/dev/null")
     with pytest.raises(UsageError, match="not a plain file"):
@@ -129,15 +129,32 @@ def test_two_builds_do_not_write_into_one_file(sample: Tree, tmp_path: Path) -> 
 def test_an_image_is_not_left_without_its_checksum(tmp_path: Path) -> None:
     (tmp_path / "part").write_text("image")
     with pytest.raises(FileNotFoundError):
-        _publish(tmp_path / "part", tmp_path / "x.iso", tmp_path / "no-such")
+        _publish(tmp_path / "part", tmp_path / "x.iso", {tmp_path / "x.iso.sha256": tmp_path / "no-such"})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_manifest_comes_with_the_image_or_neither_does(sample: Tree, tmp_path: Path) -> None:
+    output, said = tmp_path / "x.iso", tmp_path / "x.manifest.json"
+    written = write_iso(sample, output, progress=Silent(), manifest=lambda written: f"{written.sha256}\n" * 10_000)
+    assert said.read_text() == f"{written.sha256}\n" * 10_000
+
+    def fail(_written: Written) -> str:
+        raise RuntimeError("a bug")
+
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(RuntimeError):
+        write_iso(sample, output, progress=Silent(), manifest=fail, force=True)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    write_iso(sample, output, progress=Silent(), force=True)
+    assert not said.exists()
 
 
 def test_the_older_checksum_goes_before_another_image_comes(tmp_path: Path) -> None:
     (tmp_path / "x.iso").write_text("older")
     (tmp_path / "x.iso.sha256").write_text("older sum")
+    (tmp_path / "x.manifest.json").write_text("older manifest")
     with pytest.raises(FileNotFoundError):
-        _publish(tmp_path / "no-such", tmp_path / "x.iso", tmp_path / "no-such-either")
+        _publish(tmp_path / "no-such", tmp_path / "x.iso", {})
     assert [path.name for path in tmp_path.iterdir()] == ["x.iso"]
 
 

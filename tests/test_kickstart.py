@@ -164,6 +164,9 @@ def test_mistakes_of_all_roles_are_reported_together(tmp_path: Path) -> None:
         ("{{ 1 / 0 }}", "division by zero"),
         ("{{ install.__class__.__mro__ }}", "unsafe"),
         ("{{ ''.__class__ }}", "unsafe"),
+        ("{{ install.parse_raw('x', proto='pickle', allow_pickle=true) }}", "there is no 'parse_raw' here"),
+        ("{{ release.kickstart.parse_file('/etc/passwd') }}", "there is no 'parse_file' here"),
+        ("{{ release.repository[0].model_dump_json() }}", "there is no 'model_dump_json' here"),
         ("{% include '../../etc/passwd' %}", "no template"),
     ],
 )
@@ -347,6 +350,12 @@ def test_a_role_that_leaves_the_choice_to_ours_names_the_disk(tmp_path: Path, te
         "{% block scripts %}\n%pre-install\nwipefs -a /dev/sda\n%end\n{% endblock %}",
         "{% block choose_disk %}\n%pre\necho zerombr >/tmp/isobuilder-storage.ks\n%end\n{% endblock %}",
         "{% block storage_volumes %}\nclearpart --all\n{% endblock %}",
+        "{% block storage_volumes %}\npart /data --onpart=sdb1\n{% endblock %}",
+        "{% block storage_volumes %}\npart /data --ondisk=$disk --usepart=sdb1\n{% endblock %}",
+        "{% block storage_volumes %}\npart /data --ondisk=sdb --size=9\n{% endblock %}",
+        "{% block storage_volumes %}\nlogvol /data --vgname=isobuilder --name=old --useexisting\n{% endblock %}",
+        "{% block commands %}\nbootloader --boot-drive=sdb\n{% endblock %}",
+        "{% block scripts %}\n%onerror\ndd if=/dev/zero of=/dev/sda\n%end\n{% endblock %}",
         "{% block storage_volumes %}\nISOBUILDER_STORAGE\ndd of=/dev/sda\n{% endblock %}",
         OWN_INCLUDE,
     ],
@@ -397,3 +406,33 @@ def test_a_wipe_of_every_disk_is_noted() -> None:
     assert any("erases every disk" in note for note in read_back(text, "RHEL9", where="ks")[1])
     only = text.replace("zerombr", "ignoredisk --only-use=sda")
     assert not any("erases every disk" in note for note in read_back(only, "RHEL9", where="ks")[1])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '"zerombr"',
+        "'clearpart' --all",
+        "\\clearpart --all",
+        'c"learpart" --all',
+        '"%pre"\ndd of=/dev/sda\n%end',
+        '"%include" http://example.org/x.ks',
+        "\\%include /etc/hosts",
+        '%packages\n"%include" /tmp/x\n%end',
+    ],
+)
+def test_words_that_only_show_by_a_shells_rules_are_refused(tmp_path: Path, line: str) -> None:
+    assert "the first word must stand as it is" in refused(tmp_path, f"{line}\n%packages\n%end\n")
+
+
+def test_a_role_of_a_product_keeps_what_its_override_does_not_say(tmp_path: Path) -> None:
+    path = tmp_path / "media.toml"
+    (tmp_path / "own.ks").write_text("%packages\n%end\n")
+    path.write_text(
+        'version = 1\nname = "site"\nrelease = "7"\nproduct = "eucalyptus"\n'
+        '[role.image]\ntitle = "Our image"\n[role.nc]\nkickstart = "own.ks"\n'
+    )
+    made = {kickstart.role: kickstart for kickstart in render_roles(read_blueprint(path))}
+    assert (made["image"].title, made["image"].menu) == ("Our image", False)
+    assert (made["nc"].title, made["nc"].group) == ("Install a node controller", "several")
+    assert made["nc"].request.packages == ()

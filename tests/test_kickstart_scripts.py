@@ -36,6 +36,8 @@ SIGNED = {
     "metalink": None,
     "gpgkeys": ["file:///etc/pki/rpm-gpg/RPM-GPG-KEY-CentOS-7", "file:///etc/pki/rpm-gpg/RPM-GPG-KEY-site"],
     "priority": 99,
+    "excludes": (),
+    "includes": (),
     "module_hotfixes": False,
 }
 UNSIGNED = {
@@ -46,6 +48,8 @@ UNSIGNED = {
     "metalink": "https://mirrors.example.org/metalink?repo=site&arch=$basearch",
     "gpgkeys": [],
     "priority": 10,
+    "excludes": ("kernel-debug*", "site-1:2-3.noarch"),
+    "includes": ("site-*",),
     "module_hotfixes": True,
 }
 
@@ -119,6 +123,8 @@ def test_dead_repositories_are_switched_off_and_ours_written(
         "enabled": "1",
         "gpgcheck": "0",
         "priority": "10",
+        "exclude": "kernel-debug* site-1:2-3.noarch",
+        "includepkgs": "site-*",
         "module_hotfixes": "1",
     }
     assert "unsigned" in (yum_folder / "isobuilder.repo").read_text()
@@ -238,11 +244,13 @@ def test_logs_are_kept_for_root_only(shell: tuple[str, ...], tmp_path: Path) -> 
     (folder / "post.log").write_text("post")
     (folder / "post.log").chmod(0o644)
     (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp/isobuilder-medium.log").write_text("keys")
     (tmp_path / "tmp/isobuilder-pre.log").write_text("pre")
     (tmp_path / "tmp/isobuilder-pre.log").chmod(0o644)
     assert run("logs", shell, tmp_path, root_path="/mnt/sysimage") == ""
     assert {path.name: (path.read_text(), mode(path)) for path in folder.iterdir()} == {
         "pre.log": ("pre", 0o600),
+        "medium.log": ("keys", 0o600),
         "post.log": ("post", 0o600),
     }
     assert mode(folder) == 0o700

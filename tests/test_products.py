@@ -57,7 +57,7 @@ def test_a_product_brings_roles_repositories_and_facts(tmp_path: Path) -> None:
     made = blueprint(tmp_path, "./rack")
     assert [(role.id, role.group) for role in roles(made)] == [("head", "several"), ("minimal", "other")]
     assert made.repositories[-1].baseurl == "https://rack.example.org/9/x86_64/"
-    assert [repository.id for repository in made.added_repositories] == ["rack"]
+    assert [repository.id for repository in made.installed_repositories] == ["rack"]
     head = render_roles(made)[0]
     assert [wanted.text for wanted in head.request.packages] == ["rack-head", "rack-tools"]
     assert "# Rack 2.1 listens on 8000" in head.text
@@ -135,7 +135,7 @@ def test_a_product_that_extends_another_adds_to_it(tmp_path: Path) -> None:
     kickstarts = {one.role: one for one in render_roles(made)}
     assert list(kickstarts) == ["head", "store", "minimal"]
     assert all(kickstarts[name].request.packages[0].text == "ours-head" for name in ("head", "store"))
-    assert [repository.id for repository in made.added_repositories] == []
+    assert [repository.id for repository in made.installed_repositories] == []
 
 
 @pytest.mark.parametrize(

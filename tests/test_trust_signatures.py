@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from isobuilder.errors import HostError, IsobuilderError, TrustError
-from isobuilder.trust.signatures import Keyring, verify_digests, verify_package
+from isobuilder.trust.signatures import Keyring, Signer, verify_digests, verify_package
 from tests.openpgp_keys import Keyhome, new_keyhome, sign_rpms
 from tests.rpm_files import (
     NEVRA,
@@ -69,7 +69,7 @@ def accepted(package: Path, keyring: Keyring) -> bool:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_signed_package_is_accepted(signed: Signed, kind: str) -> None:
     package = signed.packages[kind]
-    assert verify_package(package, signed.keyring, nevra=NEVRA) == signed.signers[kind]
+    assert verify_package(package, signed.keyring, nevra=NEVRA).fingerprint == signed.signers[kind]
     verify_digests(package, nevra=NEVRA)
     assert rpmkeys_accepts(signed.database, [package]) == {package: True}
 
@@ -120,7 +120,7 @@ def test_signatures_over_sha1_are_accepted_where_that_was_said(signed: Signed, o
     assert "over SHA-1" in caught.value.details[0]
     key = signed.signers["rsa"]
     keyring = Keyring.from_files([signed.home.public(key)], [key], sha1=True)
-    assert verify_package(old, keyring, nevra=NEVRA) == key
+    assert verify_package(old, keyring, nevra=NEVRA) == Signer(key, key, "rsa", "sha1")
     assert rpmkeys_accepts(signed.database, [old]) == {old: True}
     good = old.read_bytes()
     package = tmp_path / "flipped.rpm"
@@ -204,7 +204,7 @@ def test_the_signatures_of_rpm_6_are_read(signed: Signed, tmp_path: Path) -> Non
     texts = [base64.b64encode(s) for s in (unknown, signed.home.sign(signed.signers["ed25519"], header))]
     package = tmp_path / "rpm6.rpm"
     package.write_bytes(with_signatures(good, [(278, 8, b"\0".join([*texts, b""]), 2)]))
-    assert verify_package(package, signed.keyring) == signed.signers["ed25519"]
+    assert verify_package(package, signed.keyring).algorithm == "ed25519"
     package.write_bytes(with_signatures(good, [(278, 8, texts[0] + b"\0", 1)]))
     with pytest.raises(TrustError) as caught:
         verify_package(package, signed.keyring)

@@ -127,11 +127,10 @@ def make_menu(roles: Sequence[Kickstart], blueprint: Blueprint) -> Menu:
 
 def _check_default(roles: Sequence[Kickstart], definition: Definition) -> None:
     """A machine whose medium stays in must not install itself again and again."""
-    if not definition.install.reinstall:
-        return
-    if any(role.role == definition.menu.default and role.chooses_disks for role in roles):
+    again = definition.install.reinstall
+    if any(role.role == definition.menu.default and role.chooses_disks and (again or not role.disk) for role in roles):
         raise DefinitionError(
-            f"menu.default: {definition.menu.default!r} would erase the machine at every start, with reinstall = true",
+            f"menu.default: {definition.menu.default!r} could erase the machine at every start",
             hint='Leave default = "local", and choose the role once in the menu.',
         )
 

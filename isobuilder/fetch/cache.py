@@ -11,7 +11,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from typing import IO
@@ -41,6 +41,15 @@ class Cache:
             except (FileNotFoundError, NotADirectoryError):
                 return False
         return stat.S_ISREG(found.st_mode) and found.st_size == size
+
+    def part_size(self, sha256: str) -> int:
+        """How many bytes an unfinished download of the file has left, in bytes; 0 where there is none."""
+        part = self._part(sha256)
+        with cache_errors(part):
+            try:
+                return part.stat().st_size
+            except (FileNotFoundError, NotADirectoryError):
+                return 0
 
     def check(self, sha256: str) -> Path:
         """Where the file lies, its bytes read and found to be what they were. Raises TrustError when they are not."""
@@ -89,6 +98,41 @@ class Cache:
                 with cache_errors(part):
                     if os.fstat(file.fileno()).st_size == 0 and _is_at(file, part):
                         part.unlink()
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Nothing is pruned meanwhile; any number of processes may say so at a time. Raises HostError.
+
+        A cache that we cannot write to can be used all the same; then nobody keeps its owner from pruning it.
+        """
+        with ExitStack() as stack:
+            with suppress(HostError):
+                lock = stack.enter_context(self._open_lock())
+                fcntl.flock(lock, fcntl.LOCK_SH)
+            yield
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody uses the cache meanwhile. Raises HostError when somebody does."""
+        with self._open_lock() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise HostError(
+                    f"{self.root}: a build is using this cache", hint="Run this again when it is done."
+                ) from error
+            yield
+
+    def mark_used(self, sha256: str) -> None:
+        """Say that the file was needed now, where we may."""
+        with suppress(OSError):
+            os.utime(self.path(sha256))
+
+    def _open_lock(self) -> FileIO:
+        path = self.root / "lock"
+        with cache_errors(path):
+            self.root.mkdir(parents=True, exist_ok=True)
+            return FileIO(path, "r+", opener=_create)
 
     def settle(self, part: FileIO, sha256: str) -> None:
         """The claimed `part` is complete and verified: give it its place. Raises HostError."""

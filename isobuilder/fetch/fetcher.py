@@ -8,15 +8,21 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final, Self, TypeVar
 
 from rich import filesize
 
+from isobuilder.addresses import is_local
 from isobuilder.errors import FetchError, HostError, IsobuilderError, TrustError
 from isobuilder.fetch.cache import Cache, cache_errors
 from isobuilder.fetch.download import Advance, Download, Wanted, check_stop
 from isobuilder.fetch.failover import Persistence, Place
+from isobuilder.fetch.local import LocalFiles
+from isobuilder.fetch.memory import Memory, Remembered, offline_error
+from isobuilder.fetch.routes import Routes
 from isobuilder.fetch.transfer import Patience, RefusedError, Transfers, shown
 from isobuilder.progress import Progress
 
@@ -32,7 +38,9 @@ _GONE: Final = frozenset({404, 410})
 class Fetcher:
     """Brings files into `cache`, and says so to `progress`; `clock` and `sleep` count seconds.
 
-    It is a context manager, and belongs to one thread: `read` and `size` share connections, which its end closes.
+    Addresses without a scheme are paths below `folder`. With `offline` no socket is touched: what servers would have to
+    be asked for is in the cache, or an error. It is a context manager, and belongs to one thread: `read` and `size`
+    share connections, which its end closes.
     """
 
     def __init__(
@@ -40,6 +48,8 @@ class Fetcher:
         cache: Cache,
         *,
         progress: Progress,
+        folder: Path = Path(),
+        offline: bool = False,
         patience: Patience = Patience(),  # noqa: B008 - frozen
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -49,6 +59,9 @@ class Fetcher:
         self._patience = patience
         self._clock = clock
         self._sleep = sleep
+        self._offline = offline
+        self._memory = Memory(cache)
+        self._local = LocalFiles(folder)
         self._small = self._transfers()
         self._persistence = Persistence(patience, progress, sleep)
 
@@ -57,6 +70,7 @@ class Fetcher:
 
     def __exit__(self, *_: object) -> None:
         self._small.close()
+        self._local.close()
 
     def read(self, url: str, *, limit: int) -> bytes:
         """A file of at most `limit` bytes whose checksum nobody knows yet. Raises FetchError."""
@@ -68,7 +82,7 @@ class Fetcher:
         It is called with a reader and an address, of one mirror at a time, and again where a transfer broke. Raises as
         `Persistence.persist`.
         """
-        once = Once(self._small)
+        once = Once(self._small, None if self._offline else self._memory)
         return self._persistence.persist(place, lambda url: look(once, url))
 
     def size(self, url: str) -> int:
@@ -76,7 +90,14 @@ class Fetcher:
         size = self._persistence.persist(Place((url,)), self._small.size)
         if size is None:
             raise FetchError(f"{shown(url)}: the server does not say how large it is")
+        if not self._offline and not is_local(url):
+            self._memory.keep_size(url, size)
         return size
+
+    def require(self, urls: Iterable[str]) -> None:
+        """Without a network: raise one FetchError for all of `urls` that would have to be asked for."""
+        if self._offline and (unknown := [u for u in urls if not is_local(u) and self._memory.recall(u) is None]):
+            raise offline_error(list(map(shown, unknown)))
 
     def fetch_all(self, files: Iterable[Wanted], *, title: str) -> None:
         """Bring what the cache lacks of `files`.
@@ -87,6 +108,8 @@ class Fetcher:
         wanted = list({(f.sha256, f.size): f for f in files if not self._cache.has(f.sha256, f.size)}.values())
         if not wanted:
             return
+        if self._offline and (away := [file for file in wanted if not any(map(is_local, file.place.mirrors))]):
+            raise _missing(away)
         total = sum(file.size for file in wanted)
         self._check_space(total)
         with self._progress.task(title, total) as advance:
@@ -138,7 +161,7 @@ class Fetcher:
         advance: Advance,
         stop: threading.Event,
     ) -> None:
-        with self._transfers() as transfers:
+        with closing(self._transfers()) as transfers:
             while not stop.is_set():
                 try:
                     file = jobs.get_nowait()
@@ -175,7 +198,13 @@ class Fetcher:
             self._cache.settle(part, file.sha256)
 
     def _transfers(self) -> Transfers:
-        return Transfers(patience=self._patience, clock=self._clock)
+        """The ways to files, for one thread."""
+        if self._offline:
+            return Routes(self._local, Remembered(self._memory))
+        # Not before it is needed: what works without a network should not wait for it.
+        from isobuilder.fetch.http import HttpTransfers
+
+        return Routes(self._local, HttpTransfers(patience=self._patience, clock=self._clock))
 
     def _check_space(self, needed: int) -> None:
         """Raises HostError where `needed` bytes do not fit.
@@ -195,13 +224,21 @@ class Fetcher:
 class Once:
     """Reads small files whose checksum nobody knows yet, and tries once: its caller is who persists.
 
+    What servers say goes into `memory`.
     Raises BrokenTransferError where to try again, RefusedError, and FetchError for more than `limit` bytes.
     """
 
-    def __init__(self, transfers: Transfers) -> None:
+    def __init__(self, transfers: Transfers, memory: Memory | None) -> None:
         self._transfers = transfers
+        self._memory = memory
 
     def read(self, url: str, *, limit: int) -> bytes:
+        data = self._read(url, limit)
+        if self._memory and not is_local(url):
+            self._memory.keep(url, data)
+        return data
+
+    def _read(self, url: str, limit: int) -> bytes:
         with self._transfers.get(url) as reply:
             if reply.encoding != "identity":
                 raise FetchError(f"{shown(url)}: the server packs it as {reply.encoding!r}, unasked")
@@ -218,8 +255,16 @@ class Once:
             return self.read(url, limit=limit)
         except RefusedError as error:
             if error.status in _GONE:
+                if self._memory and not is_local(url):
+                    self._memory.keep_absence(url)
                 return None
             raise
+
+
+def _missing(files: Sequence[Wanted]) -> FetchError:
+    """What an offline run lacks, a line each, and how much it is together."""
+    lines = [f"{shown(file.place.mirrors[0] + file.place.path)}: {filesize.decimal(file.size)}" for file in files]
+    return offline_error(lines, filesize.decimal(sum(file.size for file in files)))
 
 
 def _summary(failures: Sequence[IsobuilderError], wanted: int, untried: int) -> IsobuilderError:

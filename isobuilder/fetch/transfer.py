@@ -1,28 +1,15 @@
-"""One HTTP request and its reply as bytes, with what can go wrong told apart: broken (try again) or refused (do not).
+"""What all ways to a file have in common: how one is asked for bytes, what it answers, and how it fails.
 
-Redirects are followed here, since the library would follow one from https to http. Bytes are taken as they are sent:
-a mirror that labels a .gz file as "Content-Encoding: gzip" must not have it unpacked on the way.
+`http.py` asks servers and `local.py` the disk; `routes.py` knows which of them an address is for.
 """
 
-import re
-import ssl
-from collections.abc import Callable, Iterator
-from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Final, Self
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from typing import Protocol
+from urllib.parse import urlsplit, urlunsplit
 
-import requests
-import urllib3
-
-from isobuilder.errors import FetchError, HostError
-
-_CHUNK: Final = 1 << 20
-_MAX_REDIRECTS: Final = 10
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_TRY_AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-_LONGEST_ADVICE: Final = 60.0
+from isobuilder.errors import FetchError
 
 
 class BrokenTransferError(Exception):
@@ -75,93 +62,21 @@ class Reply:
     chunks: Iterator[bytes]
 
 
-class Transfers:
-    """Requests of one thread, over connections that are kept until `close`; `clock` counts seconds.
+class Transfers(Protocol):
+    """Asks for files by their addresses. What it holds open is closed by `close`."""
 
-    Proxies come from the environment, and the bundle of certificate authorities too: REQUESTS_CA_BUNDLE or
-    CURL_CA_BUNDLE.
-    """
+    def get(self, url: str, start: int = 0) -> AbstractContextManager[Reply]:
+        """Ask for `url` from the byte `start` on; all of it may come nevertheless.
 
-    def __init__(self, *, patience: Patience, clock: Callable[[], float]) -> None:
-        self._session = requests.Session()
-        self._patience = patience
-        self._clock = clock
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._session.close()
-
-    @contextmanager
-    def get(self, url: str, start: int = 0) -> Iterator[Reply]:
-        """Ask for `url` from the byte `start` on; the server may send all of it nevertheless.
-
-        Raises BrokenTransferError, RefusedError (a FetchError), or HostError for a CA bundle that is not there.
+        Raises BrokenTransferError, RefusedError (a FetchError) or HostError, then or while the bytes come.
         """
-        with _translated(url):
-            response = self._follow("GET", url, {"Range": f"bytes={start}-"} if start else {})
-        with response:
-            yield self._reply(response, url, expected={200, 206, 416} if start else {200})
+        ...
 
     def size(self, url: str) -> int | None:
-        """How many bytes the file has, or None where the server does not say. Raises as `get`."""
-        with _translated(url):
-            response = self._follow("HEAD", url, {})
-        with response:
-            # Nothing follows, but the library would close the connection because nobody has read it.
-            response.raw.release_conn()
-            return self._reply(response, url, expected={200}).total
+        """How many bytes the file has, or None where nobody says. Raises as `get`."""
+        ...
 
-    def _follow(self, method: str, url: str, headers: dict[str, str]) -> requests.Response:
-        here = url
-        for _ in range(_MAX_REDIRECTS + 1):
-            response = self._session.request(
-                method,
-                here,
-                headers={"Accept-Encoding": "identity", "User-Agent": "isobuilder", **headers},
-                stream=True,
-                allow_redirects=False,
-                timeout=(self._patience.connect, self._patience.silence),
-            )
-            if response.status_code not in _REDIRECTS or "Location" not in response.headers:
-                return response
-            response.close()
-            there = urljoin(here, response.headers["Location"])
-            allowed = {"https"} if urlsplit(here).scheme == "https" else {"http", "https"}
-            if urlsplit(there).scheme not in allowed:
-                raise FetchError(f"{shown(url)}: is redirected to {shown(there)}, which is not as safe")
-            here = there
-        raise FetchError(f"{shown(url)}: more than {_MAX_REDIRECTS} redirects")
-
-    def _reply(self, response: requests.Response, url: str, expected: AbstractSet[int]) -> Reply:
-        status = response.status_code
-        if status in _TRY_AGAIN:
-            raise BrokenTransferError(f"the server answers {status} {response.reason}", _advice(response))
-        if status not in expected:
-            raise RefusedError(f"{shown(url)}: the server answers {status} {response.reason}", status)
-        first, total = _extent(response)
-        encoding = response.headers.get("Content-Encoding", "identity").lower()
-        return Reply(status, first, total, encoding, self._chunks(response, url))
-
-    def _chunks(self, response: requests.Response, url: str) -> Iterator[bytes]:
-        """The body as it arrives, watched: a read that waits for a whole chunk could be held for ever by a drip."""
-        since, seen = self._clock(), 0
-        while True:
-            with _translated(url):
-                chunk = response.raw.read1(_CHUNK, decode_content=False)
-            if not chunk:
-                return
-            yield chunk
-            seen += len(chunk)
-            now = self._clock()
-            if now - since >= self._patience.silence:
-                if seen < self._patience.slow_bytes:
-                    raise BrokenTransferError(f"only {seen} bytes came in {now - since:.0f} seconds")
-                since, seen = now, 0
+    def close(self) -> None: ...
 
 
 def shown(url: str) -> str:
@@ -171,50 +86,3 @@ def shown(url: str) -> str:
     except ValueError:
         return "(an address that cannot be read)"
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-def _extent(response: requests.Response) -> tuple[int, int | None]:
-    if response.status_code == 200:
-        length = response.headers.get("Content-Length", "")
-        return 0, int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None
-    said = response.headers.get("Content-Range", "")
-    if response.status_code == 206:
-        found = re.fullmatch(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)", said)
-        if not found:
-            raise BrokenTransferError(f"the server sends a part without saying which ({said!r})")
-        return int(found[1]), None if found[2] == "*" else int(found[2])
-    return 0, None
-
-
-def _advice(response: requests.Response) -> float:
-    """Seconds that the server asks us to wait, as far as we follow; the form with a date is not used by mirrors."""
-    said = response.headers.get("Retry-After", "")
-    return min(float(said), _LONGEST_ADVICE) if re.fullmatch(r"[0-9]{1,9}", said) else 0.0
-
-
-@contextmanager
-def _translated(url: str) -> Iterator[None]:
-    try:
-        yield
-    except requests.exceptions.SSLError as error:
-        if not isinstance(_root(error), ssl.SSLCertVerificationError):
-            raise BrokenTransferError(str(_root(error))) from error
-        raise FetchError(
-            f"{shown(url)}: the server is not trusted: {_root(error)}",
-            hint="A site's own certificate authority is named by REQUESTS_CA_BUNDLE, the path of a PEM file.",
-        ) from error
-    except ValueError as error:
-        # requests' InvalidURL and its like, and what urllib says of a redirect to nonsense.
-        raise FetchError(f"{shown(url)}: not an address that can be fetched: {error}") from error
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise BrokenTransferError(str(_root(error))) from error
-    except OSError as error:
-        # requests says so when the bundle is missing, before any connection.
-        raise HostError(f"{shown(url)}: {error}", hint="REQUESTS_CA_BUNDLE must name a file that exists.") from error
-
-
-def _root(error: BaseException) -> BaseException:
-    """The cause, out of the layers of exceptions that the libraries wrap it in."""
-    while inner := error.__cause__ or error.__context__:
-        error = inner
-    return error

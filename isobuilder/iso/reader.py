@@ -4,6 +4,7 @@ pycdlib is not used for this, since it opens no image with isolinux's master boo
 partition, and reads every folder, of whatever size, before it gives a file.
 """
 
+import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,10 +60,10 @@ def read_files(iso: Path, path: str, *, limit: int) -> dict[str, bytes]:
 
 
 @contextmanager
-def _opened(iso: Path, path: str) -> Iterator["_Image"]:
+def _opened(iso: Path, path: str) -> Iterator["Image"]:
     try:
         with iso.open("rb") as file:
-            yield _Image(file)
+            yield Image(file)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UsageError(f"{iso}: {error.strerror}") from error
     except IsADirectoryError as error:
@@ -73,7 +74,7 @@ def _opened(iso: Path, path: str) -> Iterator["_Image"]:
         raise MediumError(f"{iso}: {path} cannot be read from it: {error}") from error
 
 
-class _Image:
+class Image:
     """An open image. LookupError, ValueError and struct.error say what is wrong with it.
 
     Offsets are those of ECMA-119: a directory record holds its length, the place (at 2) and size (at 10) of what it
@@ -87,11 +88,11 @@ class _Image:
         descriptor = file.read(BLOCK)
         if descriptor[:6] != b"\x01CD001":
             raise ValueError("it is no ISO 9660 image")
-        self._root = descriptor[ROOT_RECORD : ROOT_RECORD + 34]
+        self.root = descriptor[ROOT_RECORD : ROOT_RECORD + 34]
 
     def found(self, path: str) -> bytes:
         """The directory record of what lies at `path`."""
-        record = self._root
+        record = self.root
         for name in path.split("/"):
             record = self._child(record, name)
         return record
@@ -101,7 +102,7 @@ class _Image:
         waiting = [(path, self.found(path.rstrip("/")))]
         while waiting:
             folder, record = waiting.pop()
-            for child in self._children(record):
+            for child in self.children(record):
                 name = f"{folder}{self._name(child)}"
                 if not child[25] & FOLDER_FLAG:
                     yield name, child
@@ -114,22 +115,22 @@ class _Image:
         """The bytes of a plain file."""
         if record[25] & FOLDER_FLAG:
             raise ValueError("a folder stands where a file should")
-        if record[25] & MULTI_EXTENT_FLAG or not rockridge.is_plain(self._system_use(record)):
+        if record[25] & MULTI_EXTENT_FLAG or not rockridge.is_plain(self.system_use(record)):
             raise ValueError("a link, or something else that is no plain file, stands where a file should")
         return self._extent(record, limit)
 
     def _child(self, folder: bytes, name: str) -> bytes:
         plain = None
-        for record in self._children(folder):
-            if rockridge.name(self._system_use(record)) == name.encode():
+        for record in self.children(folder):
+            if rockridge.name(self.system_use(record)) == name.encode():
                 return record
-            if plain is None and _identifier(record).upper() == name.upper():
+            if plain is None and identifier(record).upper() == name.upper():
                 plain = record
         if plain is None:
             raise LookupError(f"there is no {name} where it should be")
         return plain
 
-    def _children(self, folder: bytes) -> Iterator[bytes]:
+    def children(self, folder: bytes) -> Iterator[bytes]:
         """The records in a folder, without those of itself and of the one above."""
         if not folder[25] & FOLDER_FLAG:
             raise ValueError("a file stands where a folder should")
@@ -139,12 +140,12 @@ class _Image:
 
     def _name(self, record: bytes) -> str:
         """The record's name; one that leads elsewhere is refused."""
-        name = (rockridge.name(self._system_use(record)) or _identifier(record).encode()).decode()
+        name = (rockridge.name(self.system_use(record)) or identifier(record).encode()).decode()
         if name in {"", ".", ".."} or not name.isprintable() or "/" in name:
             raise ValueError(f"it holds a file with the name {name!r}")
         return name
 
-    def _system_use(self, record: bytes) -> Iterator[rockridge.Entry]:
+    def system_use(self, record: bytes) -> Iterator[rockridge.Entry]:
         # A byte of padding follows a name of even length (ECMA-119, 9.1.12).
         return rockridge.entries(record[33 + (record[32] | 1) :], self.read)
 
@@ -156,14 +157,14 @@ class _Image:
         return self.read(block * BLOCK, size)
 
     def read(self, place: int, size: int) -> bytes:
-        self._file.seek(place)
-        data = self._file.read(size)
+        # Not by seek and read: several threads may take files out of one image.
+        data = os.pread(self._file.fileno(), size, place)
         if len(data) != size:
             raise ValueError("the image is cut short")
         return data
 
 
-def _identifier(record: bytes) -> str:
+def identifier(record: bytes) -> str:
     """The name in plain ISO 9660, without its version."""
     return record[33 : 33 + record[32]].decode("ascii", errors="replace").partition(";")[0].rstrip(".")
 

@@ -1,4 +1,4 @@
-"""A tree becomes an ISO image with a checksum file beside it: both complete, or neither.
+"""A tree becomes an ISO image with a checksum file and a manifest beside it: all complete, or none.
 
 The layout is decided in `layout.py` and the bytes pass through `stream.py`; here is their order, and what is on the
 disk at each moment.
@@ -7,9 +7,9 @@ disk at each moment.
 import fcntl
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
@@ -43,15 +43,21 @@ def checksum_path(output: Path) -> Path:
     return output.with_name(f"{output.name}.sha256")
 
 
+def manifest_path(output: Path) -> Path:
+    """Where an image is described: NAME.manifest.json beside NAME.iso."""
+    return output.with_name(f"{output.name.removesuffix('.iso')}.manifest.json")
+
+
 def check_output(output: Path, *, force: bool) -> None:
     """Refuse a place where no image may be written, before any work is done.
 
-    UsageError when the image or its checksum file is there and `force` is not given, or when one of them is something
-    else than a plain file; HostError when the folder is none. A folder that is not there yet is the caller's to make.
+    UsageError when the image, its checksum file or its manifest is there and `force` is not given, or when one of them
+    is something else than a plain file; HostError when the folder is none. A folder that is not there yet is the
+    caller's to make.
     """
     if output.parent.exists() and not output.parent.is_dir():
         raise HostError(f"{output.parent} is not a folder", hint="Choose another place with --output-dir.")
-    for path in (output, checksum_path(output)):
+    for path in (output, *_beside(output)):
         if not os.path.lexists(path):
             continue
         if not stat.S_ISREG(path.lstat().st_mode):
@@ -72,13 +78,14 @@ def write_iso(
     *,
     progress: Progress,
     force: bool = False,
+    manifest: Callable[[Written], str] | None = None,
     free: Callable[[Path], int] = free_space,
 ) -> Written:
     """Write `tree` as an ISO image to `output`, with `OUTPUT.sha256` beside it; equal trees give equal bytes.
 
-    Both files come under their names only when they are complete, and nothing is left of a write that fails or is
-    interrupted. The older pair is untouched until then; its checksum goes first, so that a checksum that is there is
-    always that of the image beside it.
+    What `manifest` says of it goes beside it too. All files come under their names only when they are complete, and
+    nothing is left of a write that fails or is interrupted. The older ones are untouched until then; checksum and
+    manifest go first, so that those that are there are always of the image beside them.
 
     Raises UsageError (see `check_output`), MediumError when the tree cannot be laid out, TrustError naming every cached
     file that is not what it was when it was fetched, HostError when space or permission lacks.
@@ -87,7 +94,8 @@ def write_iso(
     layout = lay_out(tree)
     with _as_host_error(output, layout.size):
         _check_space(output.parent, layout.size, free)
-        with _part_of(output) as (image, part), _part_of(checksum_path(output)) as (sums, sums_part):
+        with ExitStack() as stack:
+            image, part = stack.enter_context(_part_of(output))
             media = MediaSum(layout.size)
             with (
                 progress.task("Writing", layout.size) as advance,
@@ -97,11 +105,28 @@ def write_iso(
             os.pwrite(image, media.field(), FIELD_OFFSET)
             with progress.task("Checksum", layout.size) as advance:
                 sha256 = _summed_and_flushed(image, advance)
-            os.write(sums, _checksum_line(sha256, output.name))
-            os.fsync(sums)
+            written = Written(output, layout.size, sha256, media.hexdigest())
+            texts = {checksum_path(output): _checksum_line(sha256, output.name)}
+            if manifest:
+                texts[manifest_path(output)] = manifest(written).encode()
+            beside = {path: _written_part(stack, path, data) for path, data in texts.items()}
             check_output(output, force=force)
-            _publish(part, output, sums_part)
-    return Written(output, layout.size, sha256, media.hexdigest())
+            _publish(part, output, beside)
+    return written
+
+
+def _beside(output: Path) -> tuple[Path, ...]:
+    return checksum_path(output), manifest_path(output)
+
+
+def _written_part(stack: ExitStack, path: Path, data: bytes) -> Path:
+    """The part file of `path` with `data` in it, on the disk; it is removed again when what is on the stack fails."""
+    descriptor, part = stack.enter_context(_part_of(path))
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    os.fsync(descriptor)
+    return part
 
 
 def _pour(layout: Layout, boot: BootRecords, stream: Stream) -> None:
@@ -208,16 +233,18 @@ def _lock(descriptor: int, path: Path, final: Path) -> None:
         )
 
 
-def _publish(part: Path, output: Path, sums_part: Path) -> None:
-    sums = checksum_path(output)
-    sums.unlink(missing_ok=True)
+def _publish(part: Path, output: Path, beside: Mapping[Path, Path]) -> None:
+    """Give the image its name, and then what is `beside` it: final path to part file."""
+    for path in _beside(output):
+        path.unlink(missing_ok=True)
     part.rename(output)
     try:
-        sums_part.rename(sums)
+        for path, text in beside.items():
+            text.rename(path)
         _sync_folder(output.parent)
     except BaseException:
-        output.unlink(missing_ok=True)
-        sums.unlink(missing_ok=True)
+        for path in (output, *_beside(output)):
+            path.unlink(missing_ok=True)
         raise
 
 

@@ -11,7 +11,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from isobuilder.definition import Definition, Repository, Title, Url, unlike_ids
+from isobuilder.addresses import Source
+from isobuilder.definition import Definition, Identifier, Repository, Title, unlike_ids
 from isobuilder.errors import DefinitionError
 from isobuilder.schema import Many, Matching, Table, did_you_mean, load_toml
 
@@ -90,7 +91,7 @@ class KickstartFacts(Table):
 class Installed(Table):
     """The installed system. `stock_repositories`: the repository files of its own packages still work.
 
-    `https` is false where its TLS is too old for today's servers; signatures are checked either way.
+    `https` is false where its TLS is too old for today's servers: what is signed is fetched by http then.
     """
 
     stock_repositories: bool = True
@@ -180,11 +181,22 @@ class ArchFacts(Table):
     the one with the same id.
     """
 
-    tree: Url
+    tree: Source
     always: Many[PackageName]
     may: Many[PackageName] = ()
     repository: Annotated[Many[Repository], AfterValidator(unlike_ids)] = ()
     boot: Boot
+
+
+class Dvd(Table):
+    """The release's own installer DVD, which a definition may name as its `source`.
+
+    `repositories` are those of the release's repositories that are on it, by id, each with its folder ("" is the root);
+    the others are left out. `keys`: the key files lie at its root, by the names that they are published under.
+    """
+
+    repositories: Annotated[dict[Identifier, Literal[""] | TreePath], Field(min_length=1)]
+    keys: bool = False
 
 
 class Release(Table):
@@ -192,7 +204,8 @@ class Release(Table):
 
     `variant` is the one that .treeinfo names (installers of 8 and later take the repository of "BaseOS" for the base),
     absent where it names none; `platform` what modules require of it, as in its os-release's PLATFORM_ID (absent: what
-    the repositories say); `network` how the installed system keeps the configuration of its network.
+    the repositories say); `network` how the installed system keeps the configuration of its network, and `wizard` what
+    a wizard of the first login could run on: facts for templates, no code of ours reads them yet.
     """
 
     id: Annotated[str, Matching(r"[a-z0-9][a-z0-9.-]{0,30}", "a release's short name")]
@@ -208,6 +221,7 @@ class Release(Table):
     kernel_arguments: KernelArguments
     installed: Installed = Installed()
     wizard: Wizard = Wizard()
+    dvd: Dvd | None = None
     repository: Annotated[Many[Repository], AfterValidator(unlike_ids)] = ()
     arch: dict[Literal["x86_64", "aarch64"], ArchFacts]
 
@@ -232,7 +246,18 @@ def load_release(definition: Definition) -> Release:
         raise DefinitionError(
             f"arch: {release.title} has no {definition.arch}{did_you_mean(definition.arch, release.arch)}"
         )
+    _check_source(definition, release)
     return release
+
+
+def _check_source(definition: Definition, release: Release) -> None:
+    if definition.source is None:
+        return
+    if release.dvd is None:
+        raise DefinitionError(f"source: the release file of {release.title} does not say what its DVD holds ([dvd])")
+    known = {one.id for one in (*release.repository, *release.arch[definition.arch].repository)}
+    if unknown := sorted(release.dvd.repositories.keys() - known):
+        raise DefinitionError(f"dvd.repositories: {release.title} has no repository {unknown[0]!r}")
 
 
 def end_of_life_warning(release: Release, today: dt.date) -> str | None:

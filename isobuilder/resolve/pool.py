@@ -16,6 +16,7 @@ import solv
 from isobuilder.errors import TrustError
 from isobuilder.lock import RepositoryFile
 from isobuilder.repository import rpmmd
+from isobuilder.resolve.excludes import Filter, unseen
 
 # createrepo_c lists these in primary; every other file is in filelists only.
 _PRIMARY_FILES = ("/etc/*", "*bin/*", "/usr/lib/sendmail")
@@ -32,12 +33,15 @@ _FLAGS = (
 class Source:
     """A repository whose metadata lies on disk: `files` by kind (primary, filelists, group, ...), compressed or not.
 
-    `priority` is in yum's sense: lower wins. No stream of a module hides the packages of a repository of `hotfixes`.
+    `priority` is in yum's sense: lower wins. `excludes` and `includes` are patterns in dnf's sense. No stream of a
+    module hides the packages of a repository of `hotfixes`.
     """
 
     id: str
     priority: int
     files: Mapping[str, Path]
+    excludes: tuple[str, ...] = ()
+    includes: tuple[str, ...] = ()
     hotfixes: bool = False
 
 
@@ -63,7 +67,9 @@ class PackagePool:
         self._by_name: dict[str, list[Any]] = {}
         for solvable in (solvable for repo in self._repos for solvable in repo.solvables):
             self._by_name.setdefault(solvable.name, []).append(solvable)
-        self._hidden: frozenset[int] = frozenset()
+        filters = [Filter(source.id, source.excludes, source.includes) for source in sources]
+        self._excluded = unseen(filters, (solvable for repo in self._repos for solvable in repo.solvables))
+        self._hidden: frozenset[int] = self._excluded
 
     def names(self) -> Iterable[str]:
         """The name of every package, hidden ones too."""
@@ -82,18 +88,24 @@ class PackagePool:
         return found
 
     def providers(self, name: str) -> list[Any]:
-        """Every package that provides something of that name, in whatever version, hidden ones too."""
+        """Every package that provides something of that name, in whatever version, those too that modules hide."""
         dependency = self.solv.Dep(name, 0)
-        return list(self.solv.whatprovides(dependency)) if dependency else []
+        found = self.solv.whatprovides(dependency) if dependency else ()
+        return [solvable for solvable in found if solvable.id not in self._excluded]
 
     def hotfix(self, solvable: Any) -> bool:
         """Whether a package is out of a repository of hotfixes."""
         return self._sources[solvable.repo.name].hotfixes
 
     def hide(self, numbers: frozenset[int]) -> None:
-        """Look up from now on as if exactly these packages, by libsolv's number, were in no repository."""
-        self._hidden = numbers
+        """Look up from now on as if these packages, by libsolv's number, and no others were hidden by modules."""
+        self._hidden = self._excluded | numbers
         self.leave_out(())
+
+    def is_excluded(self, word: str) -> bool:
+        """Whether there are packages called `word`, and their repositories' filters leave all of them out."""
+        found = {solvable.id for solvable in self.solv.select(word, _NAMES).solvables()}
+        return bool(found) and found <= self._excluded
 
     def leave_out(self, numbers: Iterable[int]) -> None:
         """Solve from now on without these packages and those that are hidden."""

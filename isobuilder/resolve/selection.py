@@ -189,6 +189,8 @@ class _Selector:
     def _unknown(self, word: str) -> str:
         if word.startswith("/"):
             return f"no package has the file {word}"
+        if self.pool.is_excluded(word):
+            return f"{word} is left out by the excludes or includes of its repository"
         named = (found for name in fnmatch.filter(self.pool.names(), word) for found in self.pool.every(name))
         if any(found.id in self.modules.before | self.modules.hidden for found in named):
             return f"every package called {word!r} is hidden by module streams; `module` enables others"

@@ -125,6 +125,10 @@ class Signature:
     def hash_name(self) -> str:
         return _HASHES[self.hash_number].name
 
+    @property
+    def algorithm_name(self) -> str:
+        return {_DSA: "dsa", _EDDSA: "ed25519"}.get(self.algorithm, "rsa")
+
     def number(self, subpacket: int) -> int | None:
         """A hashed subpacket as a number, or None when it is not there."""
         value = self.subpackets.get(subpacket)

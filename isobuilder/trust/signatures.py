@@ -14,6 +14,7 @@ import binascii
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Self
 
@@ -50,6 +51,19 @@ _CHUNK: Final = 1 << 20
 # Each signature may cost a pass over a whole package; two keys that sign in turn are known, no more.
 _MAX_SIGNATURES: Final = 8
 _PAYLOAD_HASHES: Final = {8: "sha256", 9: "sha384", 10: "sha512"}
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Who signed, and how: `fingerprint` is that of the pinned primary key, `key` of the one (or subkey) that was used.
+
+    `algorithm` is "rsa", "dsa" or "ed25519", `digest` the hash that it signed, such as "sha256".
+    """
+
+    fingerprint: str
+    key: str
+    algorithm: str
+    digest: str
 
 
 class Keyring:
@@ -101,9 +115,9 @@ class Keyring:
             blobs = dearmor(signature)
         except MalformedError as error:
             raise TrustError(f"the signature cannot be read: {error}") from error
-        return self.verify_parts(blobs, lambda: [data])
+        return self.verify_parts(blobs, lambda: [data]).fingerprint
 
-    def verify_parts(self, blobs: Iterable[bytes], content: Callable[[], Iterable[bytes]]) -> str:
+    def verify_parts(self, blobs: Iterable[bytes], content: Callable[[], Iterable[bytes]]) -> Signer:
         """As `verify`, for binary signatures and for content in parts, which each signature asks for anew."""
         findings: list[str] = []
         for signature in _signatures(blobs, findings):
@@ -112,7 +126,7 @@ class Keyring:
             except (TrustError, UnsupportedError) as error:
                 findings.append(str(error))
             else:
-                return key.primary
+                return Signer(key.primary, key.key.fingerprint, signature.algorithm_name, signature.hash_name)
         raise TrustError("no good signature by a pinned key", details=findings or ["there is no signature"])
 
     def _signer(self, signature: Signature, content: Callable[[], Iterable[bytes]]) -> SigningKey:
@@ -140,8 +154,8 @@ def pinned_in(data: bytes, pins: Iterable[str]) -> tuple[str, ...]:
     return tuple(pin for pin in pins if pin in found)
 
 
-def verify_package(path: Path, keyring: Keyring, *, nevra: str | None = None) -> str:
-    """Check that the package at `path` is signed by a pinned key, whole, and `nevra`; the primary fingerprint.
+def verify_package(path: Path, keyring: Keyring, *, nevra: str | None = None) -> Signer:
+    """Check that the package at `path` is signed by a pinned key, whole, and `nevra`; who signed it.
 
     Raises TrustError, or HostError when the file cannot be read.
     """
