@@ -24,6 +24,8 @@ Source = Annotated[
         "an http:// or https:// address without a user name, a file:/// address, or a path",
     ),
 ]
+# A `Source` that paths are put behind.
+Folder = Annotated[Source, Matching(r"[^?#]*", "an address of a folder: no path could be put behind its ? or #")]
 # As it stands in the lock: paths are quoted, and absolute ones are file:/// addresses.
 Address = Annotated[str, Matching(rf"{_HTTP}|file:///[!-~]+|{_NO_SCHEME}(?!/)[!-~]+", "an address")]
 

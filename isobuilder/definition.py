@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from isobuilder.addresses import Source, Url, as_address
+from isobuilder.addresses import Folder, Source, Url, as_address
 from isobuilder.resources import data_folder
 from isobuilder.schema import Many, Matching, OneOrMany, Table, did_you_mean, load_toml
 
@@ -141,7 +141,7 @@ class Repository(Table):
     """
 
     id: Identifier
-    baseurl: RepositorySource | None = None
+    baseurl: Annotated[Folder, AfterValidator(_variables)] | None = None
     mirrorlist: RepositoryUrl | None = None
     metalink: RepositoryUrl | None = None
     gpgkey: OneOrMany[RepositorySource] = ()

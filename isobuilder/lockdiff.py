@@ -16,7 +16,7 @@ What = Literal["added", "removed", "upgraded", "downgraded", "changed"]
 
 @dataclass(frozen=True)
 class Change:
-    """One difference. `kind` is what changed ("package", "boot", "key", "repository", "input", "tool", "setting").
+    """One difference. `kind` is what changed: package, boot, key, module, repository, input, tool, setting.
 
     `old` and `new` are the values in words, empty where there is none; `roles` are those that have the package, before
     or after.
@@ -80,6 +80,7 @@ def compare(old: Lock, new: Lock) -> Difference:
         *_changed("repository", _repositories(old), _repositories(new)),
         *_changed("key", _keys(old), _keys(new)),
         *_changed("boot", {boot.path: _boot(boot) for boot in old.boot}, {boot.path: _boot(boot) for boot in new.boot}),
+        *_changed("module", _modules(old), _modules(new)),
         *_packages(old.packages, new.packages),
     ]
     return Difference(tuple(changes), _size(old), _size(new))
@@ -136,6 +137,10 @@ def _keys(lock: Lock) -> dict[str, str]:
 def _boot(boot: BootFile) -> str:
     source = f"{boot.member} of " if boot.member else ""
     return f"{source}sha256 {boot.file.sha256}, vouched for by {boot.vouched_by}"
+
+
+def _modules(lock: Lock) -> dict[str, str]:
+    return {active.stream: f"for {', '.join(active.roles)}" for active in lock.modules}
 
 
 def _packages(old: Sequence[Package], new: Sequence[Package]) -> Iterator[Change]:

@@ -20,7 +20,7 @@ for scenario in asked["scenarios"]:
     if asked["platform"]:
         conf.module_platform_id = asked["platform"]
     for name, (folder, priority) in asked["repositories"].items():
-        options = {"module_hotfixes": name in asked["hotfixes"], **scenario["options"].get(name, {})}
+        options = scenario["options"].get(name, {}) | {"module_hotfixes": name in asked["hotfixes"]}
         base.repos.add_new_repo(name, conf, baseurl=["file://" + folder], priority=priority, gpgcheck=False, **options)
     base.fill_sack(load_system_repo=False)
     base.read_comps(arch_filter=True)

@@ -225,6 +225,13 @@ def test_a_disk_that_says_too_little_or_too_much_is_refused(tmp_path: Path, disk
     assert any(mistake.startswith(words) for mistake in found), found
 
 
+@pytest.mark.parametrize("address", ["https://x.example.org/os?token=1", "https://x.example.org/os#top"])
+def test_an_address_that_no_path_can_be_put_behind_is_refused(tmp_path: Path, address: str) -> None:
+    repository = f'[[repository]]\nid = "x"\nbaseurl = "{address}"\ntrust = "unsigned"\n'
+    text = f'version = 1\nname = "s"\nrelease = "9-stream"\n{repository}'
+    assert any(found.startswith("repository[1].baseurl: ") for found in mistakes(tmp_path, text))
+
+
 def test_sizes_count_in_thousands_or_in_1024s() -> None:
     assert size_bytes("100GB") == 100 * 10**9
     assert size_bytes("1.5TiB") == 3 * 2**39

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from isobuilder.lock import File, Key, Lock, Package, RepositoryFile, dump_lock, read_lock
+from isobuilder.lock import ActiveStream, File, Key, Lock, Package, RepositoryFile, dump_lock, read_lock
 from isobuilder.lockdiff import compare
 from tests.conftest import Demo, isobuilder
 from tests.test_lock import LOCK
@@ -87,6 +87,8 @@ def test_what_is_not_a_package() -> None:
         "repository x trust: unsigned -> signed",
         f"key https://x/KEY: {'AB' * 20} for x (sha256 {'0' * 64}), added",
     ]
+    stream = ActiveStream(stream="perl:5.26", roles=("nc", "minimal"), reasons=("default stream", "default stream"))
+    assert told(lock(), lock(modules=(stream,)))[0] == "module perl:5.26: for nc, minimal, added"
     assert told(LOCK, LOCK.model_copy(update={"boot": ()}))[0].startswith(
         "boot mbr: /usr/share/syslinux/isohdpfx.bin of"
     )

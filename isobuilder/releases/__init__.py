@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from isobuilder.addresses import Source
+from isobuilder.addresses import Folder
 from isobuilder.definition import Definition, Identifier, Repository, Title, unlike_ids
 from isobuilder.errors import DefinitionError
 from isobuilder.schema import Many, Matching, Table, did_you_mean, load_toml
@@ -181,7 +181,7 @@ class ArchFacts(Table):
     the one with the same id.
     """
 
-    tree: Source
+    tree: Folder
     always: Many[PackageName]
     may: Many[PackageName] = ()
     repository: Annotated[Many[Repository], AfterValidator(unlike_ids)] = ()
@@ -204,8 +204,8 @@ class Release(Table):
 
     `variant` is the one that .treeinfo names (installers of 8 and later take the repository of "BaseOS" for the base),
     absent where it names none; `platform` what modules require of it, as in its os-release's PLATFORM_ID (absent: what
-    the repositories say); `network` how the installed system keeps the configuration of its network, and `wizard` what
-    a wizard of the first login could run on: facts for templates, no code of ours reads them yet.
+    the repositories say). `network` is how the installed system keeps the configuration of its network, and `wizard`
+    what a wizard of the first login could run on: facts for templates, no code of ours reads them yet.
     """
 
     id: Annotated[str, Matching(r"[a-z0-9][a-z0-9.-]{0,30}", "a release's short name")]

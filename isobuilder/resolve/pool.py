@@ -75,6 +75,11 @@ class PackagePool:
         """The name of every package, hidden ones too."""
         return self._by_name.keys()
 
+    def is_excluded(self, word: str) -> bool:
+        """Whether there are packages called `word`, and their repositories' filters leave all of them out."""
+        found = {solvable.id for solvable in self.solv.select(word, _NAMES).solvables()}
+        return bool(found) and found <= self._excluded
+
     def every(self, name: str) -> Sequence[Any]:
         """Every package of that name, hidden ones too."""
         return self._by_name.get(name, ())
@@ -98,14 +103,9 @@ class PackagePool:
         return self._sources[solvable.repo.name].hotfixes
 
     def hide(self, numbers: frozenset[int]) -> None:
-        """Look up from now on as if these packages, by libsolv's number, and no others were hidden by modules."""
-        self._hidden = self._excluded | numbers
+        """Look up from now on as if exactly these packages, by libsolv's number, and those filtered were nowhere."""
+        self._hidden = numbers | self._excluded
         self.leave_out(())
-
-    def is_excluded(self, word: str) -> bool:
-        """Whether there are packages called `word`, and their repositories' filters leave all of them out."""
-        found = {solvable.id for solvable in self.solv.select(word, _NAMES).solvables()}
-        return bool(found) and found <= self._excluded
 
     def leave_out(self, numbers: Iterable[int]) -> None:
         """Solve from now on without these packages and those that are hidden."""
