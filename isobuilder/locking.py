@@ -1,7 +1,7 @@
 """From a plan to a lock: every choice is made here, and none after it."""
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib import metadata
 
 from isobuilder import __version__, upstream
