@@ -1,7 +1,7 @@
 """From a plan to a lock: every choice is made here, and none after it."""
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib import metadata
 
 from isobuilder import __version__, upstream
@@ -179,7 +179,7 @@ def _contradictions(lock: Lock, plan: Plan) -> Iterator[str]:
             yield f"repository {repository.id}: its metadata must be signed, and was not"
 
 
-def _roles(lock: Lock) -> Iterator[Sequence[str]]:
+def _roles(lock: Lock) -> Iterator[tuple[str, ...]]:
     yield from (package.roles for package in lock.packages)
     yield from (active.roles for active in lock.modules)
 

@@ -1,5 +1,6 @@
 """Module streams: the same packages as dnf, with the same streams active, and errors that say which line asked."""
 
+import dataclasses
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -169,6 +170,20 @@ SITE_SCENARIOS = [
 )
 def test_several_repositories_as_with_dnf(change: Mapping[str, Repo], tmp_path: Path) -> None:
     assert_as_dnf({**SITE, **change}, SITE_SCENARIOS, tmp_path)
+
+
+def test_excludes_of_repositories_come_before_modules_as_with_dnf(tmp_path: Path) -> None:
+    source = SITE["main"].make(tmp_path / "main", "main")
+    for excludes in (("tool-3*",), ("lib",)):
+        options = {"main": {"excludepkgs": excludes}}
+        scenarios = [
+            Scenario([word], options=options) for word in ("tool", "lib", "user", "@m:1/p", "@m:2/p", "@m:1/q")
+        ]
+        filtered = dataclasses.replace(source, excludes=excludes)
+        answers = ask_dnf({"main": (tmp_path / "main", 99)}, scenarios, tmp_path / "dnf")
+        for scenario, answer in zip(scenarios, answers, strict=True):
+            found = chosen([filtered], scenario, None)
+            assert (found and nevras(found)) == (None if answer.error else answer.packages), (scenario, answer)
 
 
 @pytest.mark.parametrize("platform", ["el8", "el9", None])

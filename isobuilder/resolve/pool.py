@@ -93,9 +93,10 @@ class PackagePool:
         return found
 
     def providers(self, name: str) -> list[Any]:
-        """Every package that provides something of that name, in whatever version, hidden ones too."""
+        """Every package that provides something of that name, in whatever version, those too that modules hide."""
         dependency = self.solv.Dep(name, 0)
-        return list(self.solv.whatprovides(dependency)) if dependency else []
+        found = self.solv.whatprovides(dependency) if dependency else ()
+        return [solvable for solvable in found if solvable.id not in self._excluded]
 
     def hotfix(self, solvable: Any) -> bool:
         """Whether a package is out of a repository of hotfixes."""
