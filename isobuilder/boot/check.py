@@ -184,7 +184,8 @@ class _Boot:
         for step in line.steps:
             # A list behind a line is drawn anew, and has its first line marked.
             self.vm.rest(DRAWING_SECONDS)
-            self.vm.keys("home", *["down"] * step, "ret")
+            # Twice: the first key that a machine is given can get lost, and a second "home" changes nothing.
+            self.vm.keys("home", "home", *["down"] * step, "ret")
         self._see(f"chose {line.id} ({line.title})")
         if line.kernel_line is None:
             self._wait(goal, "the local disk's own words")
