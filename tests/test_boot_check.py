@@ -119,6 +119,24 @@ def test_a_machine_that_does_not_show_its_screen_is_told(
     assert verdict.screen_picture is None
 
 
+def test_a_machine_that_switches_itself_off_before_the_last_picture_has_passed(
+    medium: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = VirtualMachine.screenshot
+
+    def too_late(vm: VirtualMachine, path: Path) -> None:
+        if path.name.endswith("-screen.png"):
+            vm._execute("quit", {})
+            vm._execute("query-status", {})
+        take(vm, path)
+
+    monkeypatch.setattr(VirtualMachine, "screenshot", too_late)
+    verdict = check(medium, "local", tmp_path)
+    assert verdict.passed, verdict.missing
+    assert verdict.screen_picture is None
+    assert verdict.menu_picture
+
+
 def test_what_cannot_be_replaced_is_told_before_the_machine_starts(medium: Path, tmp_path: Path) -> None:
     (tmp_path / "local-bios-cdrom-menu.png").mkdir()
     with pytest.raises(HostError, match=r"local-bios-cdrom-menu\.png: cannot be replaced"):

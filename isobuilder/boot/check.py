@@ -49,6 +49,8 @@ FATAL = (
 
 # A menu's first line is on the serial port a moment before its last is on the screen.
 DRAWING_SECONDS = 1.5
+# How long a machine that no longer answers may take to be gone.
+ENDING_SECONDS = 5.0
 # A word of this length shows that a line of the menu is there, also where a narrow screen cuts it.
 TITLE_SHOWN = 40
 
@@ -193,8 +195,16 @@ class _Boot:
             self._wait(goal, f"what shows that the system has started ({goal.pattern})")
 
     def show_the_last(self) -> None:
-        if not self.vm.ended:
+        if self.vm.ended:
+            return
+        try:
             self.vm.screenshot(self.files.screen_picture)
+        except BootError:
+            # A system that is done switches the machine off, in this very moment too.
+            self.vm.rest(ENDING_SECONDS)
+            if not self.vm.ended:
+                raise
+        else:
             self.screen_picture = self.files.screen_picture
 
     def _kernel_started(self, words: list[str]) -> bool:
