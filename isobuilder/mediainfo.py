@@ -39,6 +39,7 @@ def treeinfo(release: Release, boot: Boot, arch: str, *, epoch: int, checksums: 
 
 def _plain_treeinfo(release: Release, boot: Boot, arch: str, *, epoch: int, checksums: Mapping[str, str]) -> bytes:
     info = configparser.ConfigParser(interpolation=None)
+    # Paths are keys here, and keep their case.
     info.optionxform = str  # type: ignore[assignment,method-assign]
     info["general"] = {
         "name": f"{release.family}-{release.version}",
