@@ -17,6 +17,7 @@ import typer
 from isobuilder import __version__
 from isobuilder.cachecommands import cache_app
 from isobuilder.errors import BootError, HostError, IsobuilderError, UsageError
+from isobuilder.verifycommand import verify
 
 OURS_IS_USED = "there is no {path}; this is the definition that ships with isobuilder"
 
@@ -231,6 +232,7 @@ def schema() -> None:
     typer.echo(json.dumps(dialect | Definition.model_json_schema(), indent=2))
 
 
+app.command("verify", short_help="Examine a finished medium without booting it.")(verify)
 app.add_typer(cache_app, name="cache", short_help="Look after the cache of downloads.")
 
 

@@ -43,7 +43,8 @@ bash
 # What the installer adds by itself on 9, and what is asked for; each an empty package.
 PACKAGES = (
     "bash", "kernel", "authselect", "chrony", "efibootmgr", "firewalld", "glibc-langpack-en", "grub2-efi-x64",
-    "grub2-pc", "grub2-tools", "grub2-tools-extra", "grubby", "langpacks-en", "shim-x64", "system-release", "vim-minimal", "lvm2", "xfsprogs",
+    "grub2-pc", "grub2-tools", "grub2-tools-extra", "grubby", "langpacks-en", "shim-x64", "system-release",
+    "vim-minimal", "lvm2", "xfsprogs",
 )  # fmt: skip
 COMPS = """<?xml version="1.0" encoding="UTF-8"?>
 <comps>

@@ -1,0 +1,10 @@
+"""Every kind of finding that there is, by its id: what the README lists, and what SARIF calls rules."""
+
+from types import MappingProxyType
+from typing import Final
+
+from isobuilder.verify import description, examine, kickstarts, medium, repositories, sums
+
+CATALOGUE: Final = MappingProxyType(
+    {kind.id: kind for room in (examine, medium, description, repositories, kickstarts, sums) for kind in room.KINDS}
+)
