@@ -266,13 +266,24 @@ def esp_files(stock: Stock) -> dict[str, bytes]:
     return files
 
 
-def master(tree: Path, iso: Path, stock: Stock, *, implant: bool = True, names: Sequence[str] = ("-R", "-J")) -> Path:
-    """Make the image of `tree` with the arguments of lorax's templates, and implant the media checksum."""
+def master(
+    tree: Path,
+    iso: Path,
+    stock: Stock,
+    *,
+    implant: bool = True,
+    names: Sequence[str] = ("-R", "-J"),
+    boot: bool = True,
+) -> Path:
+    """Make the image of `tree` with the arguments of lorax's templates, and implant the media checksum.
+
+    Without `boot` it starts nothing.
+    """
     esp = tree.with_name(f"{tree.name}.esp")
     efi = ("-eltorito-alt-boot", "-e", "images/efiboot.img", "-no-emul-boot")
     emulation = ("-no-emul-boot", "-boot-load-size", "4", "-boot-info-table")
     arguments: tuple[str | Path, ...]
-    match stock.bios:
+    match stock.bios if boot else "":
         case "isolinux":
             arguments = ("-isohybrid-mbr", ISOHDPFX, "-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat",
                          *emulation, *efi, "-isohybrid-gpt-basdat")  # fmt: skip
@@ -282,6 +293,8 @@ def master(tree: Path, iso: Path, stock: Stock, *, implant: bool = True, names: 
                          "-iso_mbr_part_type", "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7", "-c", "boot.cat",
                          "--boot-catalog-hide", "-b", "images/eltorito.img", *emulation, "--grub2-boot-info",
                          *efi[:2], "--interval:appended_partition_2:all::", "-no-emul-boot")  # fmt: skip
+        case "":
+            arguments = ()
         case _:
             arguments = efi[1:]
     iso.unlink(missing_ok=True)

@@ -193,6 +193,7 @@ def _discinfo(medium: Medium, findings: list[Finding]) -> _Disc:
     time, name, arch = (line.strip() for line in lines[:3])
     if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", time):
         findings.append(DISCINFO_MALFORMED.at(".discinfo, line 1", f"{time[:40]!r} is not a time in seconds"))
+        time = ""
     if not re.fullmatch(r"[a-z0-9_]{3,16}", arch):
         findings.append(DISCINFO_MALFORMED.at(".discinfo, line 3", f"{arch[:40]!r} is not an architecture"))
         arch = ""
