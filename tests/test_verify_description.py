@@ -37,10 +37,13 @@ def appended(path: str, data: bytes) -> Callable[[Path], None]:
 
 
 def written(path: str, data: bytes) -> Callable[[Path], None]:
-    return lambda tree: (tree / path).write_bytes(data) and None
+    def change(tree: Path) -> None:
+        (tree / path).write_bytes(data)
+
+    return change
 
 
-BREAKS = {
+BREAKS: dict[str, tuple[Callable[[Path], None], set[tuple[str, str]]]] = {
     "no treeinfo": (removed(TREEINFO), {("treeinfo-missing", TREEINFO)}),
     "no INI": (written(TREEINFO, b"no section = 1\n"), {("treeinfo-malformed", TREEINFO)}),
     "not text": (written(TREEINFO, b"\xff\xfe\x00"), {("treeinfo-malformed", TREEINFO)}),
@@ -66,10 +69,7 @@ BREAKS = {
         {("treeinfo-sum-malformed", TREEINFO)},
     ),
     "no repository": (
-        lambda tree: (
-            (tree / TREEINFO).write_text((tree / TREEINFO).read_text().replace("repository = .", "repository = BaseOS"))
-            and None
-        ),
+        replaced(TREEINFO, "repository = .", "repository = BaseOS"),
         {("treeinfo-repository-missing", TREEINFO)},
     ),
     "another variant": (

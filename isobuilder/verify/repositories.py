@@ -146,7 +146,8 @@ def examine_repositories(medium: Medium, scratch: Path) -> Repositories:
         findings += one.findings
         expected += one.expected
         named |= one.named
-    if examined:
+    # Where metadata cannot be read, it cannot be told what it names.
+    if examined and REPODATA_MALFORMED not in {finding.kind for finding in findings}:
         findings += [
             PACKAGE_UNLISTED.at(path, "no repository on the medium names it")
             for path in sorted(medium.files)

@@ -93,9 +93,23 @@ class Verdict:
                     "rules": [_rule(kind) for kind in kinds],
                 }
             },
-            "results": [_result(finding, numbers[finding.kind.id], self.iso) for finding in self.findings],
+            "results": [self._result(finding, numbers[finding.kind.id]) for finding in self.findings],
         }
         return json.dumps({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2)
+
+    def _result(self, finding: Finding, number: int) -> dict[str, Any]:
+        # Where a finding is on the medium is its logical location: for those who show results, the image is one file.
+        physical = {
+            "artifactLocation": {"uri": quote(self.iso.name)},
+            "region": {"byteOffset": 0, "byteLength": self.size},
+        }
+        return {
+            "ruleId": finding.kind.id,
+            "ruleIndex": number,
+            "level": _SARIF_LEVELS[finding.kind.severity],
+            "message": {"text": f"{finding.place}: {finding.message}"},
+            "locations": [{"physicalLocation": physical, "logicalLocations": [{"fullyQualifiedName": finding.place}]}],
+        }
 
 
 def sorted_and_bounded(findings: Iterable[Finding]) -> tuple[tuple[Finding, ...], tuple[tuple[Kind, int], ...]]:
@@ -126,19 +140,4 @@ def _rule(kind: Kind) -> dict[str, Any]:
         "shortDescription": {"text": kind.title},
         "help": {"text": kind.remedy},
         "defaultConfiguration": {"level": _SARIF_LEVELS[kind.severity]},
-    }
-
-
-def _result(finding: Finding, number: int, iso: Path) -> dict[str, Any]:
-    return {
-        "ruleId": finding.kind.id,
-        "ruleIndex": number,
-        "level": _SARIF_LEVELS[finding.kind.severity],
-        "message": {"text": f"{finding.place}: {finding.message}"},
-        "locations": [
-            {
-                "physicalLocation": {"artifactLocation": {"uri": quote(iso.name)}},
-                "logicalLocations": [{"fullyQualifiedName": finding.place}],
-            }
-        ],
     }
