@@ -10,7 +10,7 @@ import pytest
 from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonSchema as Sarif
 
 from isobuilder.progress import Silent
-from isobuilder.verify.catalogue import CATALOGUE
+from isobuilder.verify.catalogue import CATALOGUE, ROOMS
 from isobuilder.verify.examine import examine
 from isobuilder.verify.finding import Kind
 from isobuilder.verify.verdict import MOST_OF_A_KIND, sorted_and_bounded
@@ -102,14 +102,22 @@ def test_quick_does_not_read_all(stock_media: dict[str, StockMedium], tmp_path: 
     assert isobuilder("verify", "--quick", str(iso)).returncode == 0
 
 
-def test_every_finding_is_in_the_readme_as_it_is() -> None:
-    listed = [
-        line.split(" | ")
-        for line in README.read_text().splitlines()
-        if line.startswith("| `") and line.count(" | ") == 2 and line.split(" | ")[1] in {"error", "warning", "note"}
-    ]
-    said = {row[0].strip("| `"): (row[1], row[2].removesuffix(" |")) for row in listed}
-    assert said == {kind.id: (kind.severity, kind.title) for kind in CATALOGUE.values()}
+def test_the_readme_lists_every_finding(pytestconfig: pytest.Config) -> None:
+    head, start, rest = README.read_text().partition("--regenerate -->\n")
+    listed, end, tail = rest.partition("<!-- findings end -->")
+    assert start
+    assert end
+    rows = [f"| `{kind.id}` | {kind.severity} | {kind.title} | {kind.remedy} |" for kind in CATALOGUE.values()]
+    table = "\n".join(["| id | severity | what is wrong | what to do |", "|---|---|---|---|", *rows, ""])
+    if pytestconfig.getoption("--regenerate"):
+        README.write_text(f"{head}{start}{table}{end}{tail}")
+    else:
+        assert listed == table
+
+
+def test_ids_are_told_apart() -> None:
+    ids = [kind.id for room in ROOMS for kind in room.KINDS]
+    assert len(ids) == len(set(ids)) == len(CATALOGUE)
 
 
 def test_findings_are_bounded_and_the_worst_come_first() -> None:

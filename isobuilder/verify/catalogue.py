@@ -5,6 +5,5 @@ from typing import Final
 
 from isobuilder.verify import description, examine, kickstarts, medium, repositories, sums
 
-CATALOGUE: Final = MappingProxyType(
-    {kind.id: kind for room in (examine, medium, description, repositories, kickstarts, sums) for kind in room.KINDS}
-)
+ROOMS: Final = (examine, medium, description, repositories, kickstarts, sums)
+CATALOGUE: Final = MappingProxyType({kind.id: kind for room in ROOMS for kind in room.KINDS})
