@@ -118,6 +118,7 @@ def read_grub(device: Device, path: str, devices: Devices, platform: Platform) -
     reader.lists.append(shown_list)
     reader.run_file(device, path, values, _Where(shown))
     reader.close(shown_list, values)
+    reader.draw(values)
     return Menu(
         path=shown,
         loader="grub",
@@ -136,12 +137,14 @@ class _Reader:
         self._devices = devices
         self._platform = platform
         self._functions: dict[str, Function] = {}
+        self._calling: list[str] = []
         self._files: list[tuple[Device, str]] = []
         self._following: list[tuple[Device, str]] = []
         self._steps = 0
         self._entries = 0
         self._doing: _Doing | None = None
         self._places: dict[str, Place] = {}
+        self._theme: tuple[str, Place, _Where] | None = None
         self.lists: list[_List] = []
         self.named: list[Named] = []
         self.searches: list[Search] = []
@@ -230,7 +233,7 @@ class _Reader:
     def _for(self, statement: For, values: Values, where: _Where) -> bool | None:
         words = values.expand(statement.words)
         for word in words[:_MOST_ROUNDS]:
-            values.variables[statement.variable] = word
+            values.set(statement.variable, word)
             self._run(statement.body, values, where.deeper(unsure=len(words) > 1))
         return None
 
@@ -240,13 +243,17 @@ class _Reader:
             return True
         place = Place(where.file, command.line)
         name, *rest = words
+        if command.block is not None and name not in {"menuentry", "submenu"} and UNKNOWN not in name:
+            self.problems.append(Problem(place, f"{name} is no command with a block in braces, as menuentry is"))
         if name in {"menuentry", "submenu"}:
             if command.block is not None and self._doing is None:
                 self._entry(name, rest, command.block, place, where)
             return True
-        if function := self._functions.get(name):
+        if name in self._functions and name not in self._calling:
             called = values.copy(tuple(rest))
-            result = self._run(function.body, called, where.deeper())
+            self._calling.append(name)
+            result = self._run(self._functions[name].body, called, where.deeper())
+            self._calling.pop()
             values.variables, values.exported = called.variables, called.exported
             return result
         if name in self._commands:
@@ -306,13 +313,11 @@ class _Reader:
         )
 
     def _assign(self, name: str, value: str, values: Values, place: Place, where: _Where) -> None:
-        values.variables[name] = value
+        # What is in brackets elsewhere has none here.
+        values.set(name, value.strip("()") if name == "root" else value)
         self._places[name] = place
-        if name == "root" and UNKNOWN not in value:
-            # What is in brackets elsewhere has none here.
-            values.variables[name] = value.strip("()")
-        if name == "theme" and value:
-            self._name("theme", value, values, place, where)
+        if name == "theme":
+            self._theme = (value, place, where)
 
     def _set(self, _: str, words: list[str], values: Values, place: Place, where: _Where) -> bool | None:
         if words and "=" in words[0]:
@@ -326,7 +331,7 @@ class _Reader:
             name, equals, value = word.partition("=")
             values.exported.add(name)
             if equals:
-                values.variables[name] = value
+                values.set(name, value)
         return True
 
     def _unset(self, _: str, words: list[str], values: Values, place: Place, where: _Where) -> bool | None:
@@ -351,7 +356,7 @@ class _Reader:
         if variable:
             # That nothing is found after a search that fails is no other mistake. An entry may look for a disk.
             device: str = found or ("elsewhere" if guarded or self._doing else "medium")
-            values.variables[variable] = device if device != "elsewhere" else UNKNOWN
+            values.set(variable, device if device != "elsewhere" else UNKNOWN)
         return True if found in {"medium", "esp"} else None
 
     def _found(self, by: Key, key: str) -> Device | None:
@@ -382,7 +387,7 @@ class _Reader:
         # Only what the other menu says of itself counts now.
         for name in ("default", "timeout"):
             if name in inner.variables:
-                values.variables[name] = inner.variables[name]
+                values.set(name, inner.variables[name])
         return None
 
     def _linux(self, name: str, words: list[str], values: Values, place: Place, where: _Where) -> bool | None:
@@ -436,6 +441,11 @@ class _Reader:
         named = self._named(use, written, values, place, where)
         (self.named if self._doing is None else self._doing.named).append(named)
         return named
+
+    def draw(self, values: Values) -> None:
+        """The menu is drawn, and its theme is looked for by what is root then."""
+        if self._theme and values.variables.get("theme"):
+            self._name("theme", self._theme[0], values, *self._theme[1:])
 
     def wait(self, values: Values) -> float | None:
         """Seconds until the default starts; without a timeout GRUB waits for somebody."""

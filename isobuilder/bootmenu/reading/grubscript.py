@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 MAX_DEPTH: Final = 40
+_MOST_MISTAKES: Final = 20
 
 # What is between single quotes, or in double ones; outside of them blanks of a variable's value part words.
 Quotes = Literal["none", "single", "double"]
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*|\d+|[?#*@])\}|([A-Za-z_]\w*|\d+|[?#*@]))", re.ASCII)
+_MARK = re.compile(r'["\\$]')
 _PLAIN = re.compile(r"[^{}|&$;<> \t\n'\"\\]+")
+_UNCLOSED: Final = "a {} quote is not closed"
 _ENDS: Final = frozenset({"fi", "else", "elif", "then", "done", "do", "esac"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Piece:
     """A part of a word: text as it is, or the name of a variable."""
 
@@ -27,7 +30,7 @@ class Piece:
     is_variable: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Word:
     pieces: tuple[Piece, ...]
 
@@ -37,7 +40,7 @@ class Word:
         return self.pieces[0].text if [(p.quotes, p.is_variable) for p in self.pieces] == [("none", False)] else ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Command:
     """Words, and a block in braces behind them."""
 
@@ -46,7 +49,7 @@ class Command:
     block: "tuple[Statement, ...] | None" = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class If:
     """Branches in their order, each with what must be true; the condition of `else` is None."""
 
@@ -54,7 +57,7 @@ class If:
     line: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class For:
     variable: str
     words: tuple[Word, ...]
@@ -62,14 +65,14 @@ class For:
     line: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class While:
     condition: "tuple[Statement, ...]"
     body: "tuple[Statement, ...]"
     line: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Function:
     name: str
     body: "tuple[Statement, ...]"
@@ -79,7 +82,7 @@ class Function:
 Statement = Command | If | For | While | Function
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Token:
     kind: Literal["word", "end", "open", "close", "other"]
     line: int
@@ -87,7 +90,7 @@ class _Token:
     text: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Script:
     """`mistakes` are lines with what GRUB would say there."""
 
@@ -98,14 +101,18 @@ class Script:
 def parse_script(text: str) -> Script:
     """The script `text`."""
     mistakes: list[tuple[int, str]] = []
-    parser = _Parser(_tokens(text, mistakes), mistakes)
-    statements = parser.script()
-    return Script(statements, tuple(sorted(mistakes)))
+    tokens = _tokens(text, mistakes)
+    # What else is wrong then only follows from it.
+    unclosed = [
+        mistake for mistake in mistakes if mistake[1] in {_UNCLOSED.format("single"), _UNCLOSED.format("double")}
+    ]
+    statements = _Parser(tokens, mistakes).script()
+    return Script(statements, tuple(unclosed[:1] or sorted(mistakes)[:_MOST_MISTAKES]))
 
 
 def _tokens(text: str, mistakes: list[tuple[int, str]]) -> list[_Token]:
     tokens: list[_Token] = []
-    place, line = 0, 1
+    place, line, first_long = 0, 1, 0
     while place < len(text):
         mark = text[place]
         if mark in " \t":
@@ -126,10 +133,14 @@ def _tokens(text: str, mistakes: list[tuple[int, str]]) -> list[_Token]:
             tokens.append(_Token("end", line, text=mark))
             place += 1
         else:
+            known = len(mistakes)
             word, end = _word(text, place, line, mistakes)
             tokens.append(_Token("word", line, word))
-            line += text.count("\n", place, end)
-            place = end
+            lines = text.count("\n", place, end)
+            # Where a quote is missing, those behind it are taken the wrong way round, and the last is one too many.
+            first_long = first_long or (line if lines else 0)
+            mistakes[known:] = [(first_long or line, mistake) for _, mistake in mistakes[known:]]
+            line, place = line + lines, end
     tokens.append(_Token("end", line, text="\n"))
     return tokens
 
@@ -141,7 +152,7 @@ def _word(text: str, place: int, line: int, mistakes: list[tuple[int, str]]) -> 
         if mark == "'":
             end = text.find("'", place + 1)
             if end < 0:
-                mistakes.append((line, "a single quote is not closed"))
+                mistakes.append((line, _UNCLOSED.format("single")))
                 end = len(text)
             pieces.append(Piece(text[place + 1 : end], "single"))
             place = min(end + 1, len(text))
@@ -201,10 +212,12 @@ def _double_quoted(text: str, place: int, line: int, pieces: list[Piece], mistak
             pieces.append(Piece(found[1] or found[2], "double", is_variable=True))
             place = found.end()
         else:
-            end = min((at for at in (text.find(stop, place + 1) for stop in '"\\$') if at >= 0), default=len(text))
+            # A backslash or a dollar that means nothing here, and what comes up to the next mark.
+            found = _MARK.search(text, place + 1)
+            end = found.start() if found else len(text)
             pieces.append(Piece(text[place:end], "double"))
             place = end
-    mistakes.append((line, "a double quote is not closed"))
+    mistakes.append((line, _UNCLOSED.format("double")))
     return place
 
 

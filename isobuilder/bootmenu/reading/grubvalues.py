@@ -13,6 +13,7 @@ from isobuilder.bootmenu.reading.model import Device, Devices, joined
 
 UNKNOWN: Final = "\0"
 MOST_WORDS: Final = 500
+_MOST_VARIABLES: Final = 500
 LONGEST_VALUE: Final = 8192
 _LONGEST_TEST: Final = 50
 _NUMBERS: Final[dict[str, Callable[[int, int], bool]]] = {
@@ -64,6 +65,11 @@ class Values:
             return "y"
         return UNKNOWN if name.startswith(_MACHINE) else ""
 
+    def set(self, name: str, value: str) -> None:
+        """Give a variable a value; more of them than any menu has are not kept."""
+        if name in self.variables or len(self.variables) < _MOST_VARIABLES:
+            self.variables[name] = value
+
     def merge(self, others: Sequence["Values"]) -> None:
         """Become what is left when one of `others` happened, and nobody knows which."""
         names = {name for other in others for name in other.variables}
@@ -84,7 +90,7 @@ class Values:
                     parts[-1] += piece.text
                     solid = True
                     continue
-                value = self.get(piece.text)[:LONGEST_VALUE]
+                value = self.get(piece.text)[: LONGEST_VALUE - len(parts[-1])]
                 if piece.quotes == "double":
                     parts[-1] += value
                     solid = True

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
+_MOST_BEHIND: Final = 8
 _NETWORK: Final = re.compile(r"(?:https?|ftp|nfs[0-9]*|nfsiso|bd|ssl|tftp|auto)(?::|$)", re.IGNORECASE)
 _LABEL: Final = re.compile(r"(?:CDLABEL=|LABEL=|/dev/disk/by-label/)(.*)", re.DOTALL)
 _UUID: Final = re.compile(r"(?:UUID=|/dev/disk/by-uuid/)(.*)", re.DOTALL)
@@ -18,7 +19,7 @@ _UUID: Final = re.compile(r"(?:UUID=|/dev/disk/by-uuid/)(.*)", re.DOTALL)
 class KernelWord:
     """One word of a kernel line; `name` is without "inst.", `prefixed` whether it had that.
 
-    `behind` are the words that follow it, up to the next one with an equals sign.
+    `behind` are some words that follow it, up to the next one with an equals sign.
     """
 
     text: str
@@ -47,7 +48,7 @@ def kernel_words(arguments: str) -> Iterator[KernelWord]:
     for number, text in enumerate(texts):
         name, _, value = text.partition("=")
         behind: list[str] = []
-        for other in texts[number + 1 :]:
+        for other in texts[number + 1 : number + 1 + _MOST_BEHIND]:
             if "=" in other or other.startswith("inst."):
                 break
             behind.append(other)

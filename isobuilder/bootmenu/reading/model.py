@@ -10,8 +10,8 @@ Use = Literal["kernel", "initrd", "module", "message", "picture", "theme", "font
 # What an entry does: start a kernel, another program of the medium, the local disk, another list, or none of these.
 Action = Literal["linux", "program", "local", "submenu", "other"]
 
-# A menu of many megabytes is none. As many files as this are followed, so deep.
-SIZE_LIMIT: Final = 1 << 20
+# Menus have some thousands of bytes. As many files as this are followed, so deep.
+SIZE_LIMIT: Final = 1 << 18
 MOST_FILES: Final = 40
 MOST_ENTRIES: Final = 2000
 

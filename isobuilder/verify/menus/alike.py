@@ -53,7 +53,7 @@ TEXTS = Kind(
 KINDS = (ROLE, PURPOSE, ARGUMENTS, DEFAULTS, COPIES, TEXTS)
 
 # What changes nothing of what is installed; stock media have some of these in one menu only (6: askmethod).
-_HARMLESS: Final = frozenset({"quiet", "rhgb", "askmethod", "splash"})
+_HARMLESS: Final = re.compile(r"quiet|rhgb|askmethod|splash|ro|vga=.*")
 _PURPOSES: Final = {
     "rescue": "rescue",
     "rd.live.check": "media check",
@@ -166,7 +166,7 @@ def _compare_arguments(left: Menu, right: Menu, offered: Offered, other: Offered
 def _all_words(boots: Iterable[Boot]) -> set[str]:
     """The words that matter, without inst. and with labels left out, which another check compares with the medium's."""
     words = {word.text.removeprefix("inst.") for boot in boots for word in kernel_words(boot.arguments)}
-    return {re.sub(r"(LABEL=|by-label/)[^:]*", r"\1*", word) for word in words} - _HARMLESS
+    return {re.sub(r"(LABEL=|by-label/)[^:]*", r"\1*", word) for word in words if not _HARMLESS.fullmatch(word)}
 
 
 def _compare_defaults(left: Menu, right: Menu, medium: Medium, gathered: Gathered) -> None:

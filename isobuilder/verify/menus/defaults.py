@@ -1,5 +1,6 @@
 """The entry that starts by itself: whether there is one, and whether it could erase a disk unasked."""
 
+from isobuilder.bootmenu.reading.kernelwords import kernel_words
 from isobuilder.bootmenu.reading.model import Entry, Menu, Place
 from isobuilder.kickstart.disks import WritesUnasked, writes_unasked
 from isobuilder.verify.finding import Kind
@@ -51,7 +52,8 @@ def check_default(found: Found, medium: Medium, gathered: Gathered) -> None:
 
 def _check_missing(menu: Menu, gathered: Gathered) -> None:
     default = menu.default
-    if default.known and default.written is not None and default.place:
+    # Where lines were not understood, the entry may be there.
+    if default.known and not menu.problems and default.written is not None and default.place:
         gathered.add(NO_DEFAULT, default.place, f"there is no entry {default.written!r}")
     elif menu.loader == "isolinux" and default.written is None:
         gathered.add(NO_DEFAULT, menu.path, "it has neither default nor ui, and so shows a prompt only")
@@ -60,6 +62,8 @@ def _check_missing(menu: Menu, gathered: Gathered) -> None:
 def _check_kickstarts(entry: Entry, menu: Menu, place: Place, medium: Medium, gathered: Gathered) -> None:
     when = f"after {menu.wait:g} seconds" if menu.wait else "at once"
     for boot in entry.boots:
+        if any(word.name == "rescue" for word in kernel_words(boot.arguments)):
+            continue
         for location, value in kickstart_paths(boot, medium):
             if location.kind not in {"labelled", "optical"}:
                 gathered.add(UNSEEN, place, f"{entry.title!r} starts {when}, with the kickstart {value}")

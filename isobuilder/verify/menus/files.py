@@ -82,7 +82,9 @@ _BY_USE: Final[dict[Use, Kind]] = {
 _MEMORY_TEST: Final = re.compile(r"mem(?:ory)?test|mt86|memdisk|hdt|ipxe", re.IGNORECASE)
 _BELONG: Final = {"linux": "initrd", "linuxefi": "initrdefi", "linux16": "initrd16"}
 _THEME_LIMIT: Final = 1 << 16
-_THEME_PICTURE: Final = re.compile(r'^\s*(?:desktop-image|[a-z_-]*pixmap_style)\s*[:=]\s*"([^"/]+)"', re.MULTILINE)
+_THEME_PICTURE: Final = re.compile(
+    r'^[ \t]*(?:desktop-image|[a-z_-]{0,40}pixmap_style)[ \t]*[:=][ \t]*"([^"/\n]+)"', re.MULTILINE
+)
 
 
 def check_files(found: Found, gathered: Gathered) -> None:

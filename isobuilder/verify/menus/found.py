@@ -93,8 +93,9 @@ class _Finder:
         """The menu of GRUB for a BIOS, beside its modules."""
         for folder in _BIOS_GRUB:
             if any(path.startswith(f"{folder}/i386-pc/") for path in self._medium.files):
-                yield from self._one(self._grub, "medium", [f"{folder}/grub.cfg"], Platform("bios", "i386"))
-                if not self._grub.exists("medium", f"{folder}/grub.cfg"):
+                if self._grub.exists("medium", f"{folder}/grub.cfg"):
+                    yield from self._one(self._grub, "medium", [f"{folder}/grub.cfg"], Platform("bios", "i386"))
+                else:
                     self._gathered.add(
                         MISSING, f"{folder}/grub.cfg", "GRUB's modules for a BIOS are there, and no menu"
                     )
@@ -138,7 +139,7 @@ class _Finder:
             text = self._text(devices, device, path)
             if text is None:
                 continue
-            if re.search(r"^\s*title\s", text, re.MULTILINE) and "menuentry" not in text:
+            if re.search(r"^[ \t]*title[ \t]", text, re.MULTILINE) and "menuentry" not in text:
                 yield Found(read_legacy(device, path, devices), devices, device, text)
             else:
                 yield Found(read_grub(device, path, devices, platform), devices, device, text)

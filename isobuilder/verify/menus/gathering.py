@@ -11,13 +11,11 @@ class Gathered:
     """Findings in the order in which they were made."""
 
     def __init__(self) -> None:
-        self._places: dict[tuple[Kind, str], list[str]] = {}
+        self._places: dict[tuple[Kind, str], dict[str, None]] = {}
 
     def add(self, kind: Kind, place: object, message: str) -> None:
         """One more; the same at another place joins it."""
-        places = self._places.setdefault((kind, message), [])
-        if str(place) not in places:
-            places.append(str(place))
+        self._places.setdefault((kind, message), {})[str(place)] = None
 
     def findings(self) -> Iterator[Finding]:
         """Each at its first place, with the others in the message."""

@@ -22,6 +22,12 @@ KICKSTART = Kind(
     "a menu names a kickstart that is not on the medium",
     "Put the kickstart where the menu names it, or correct the path.",
 )
+OPTICAL = Kind(
+    "menu-kickstart-optical",
+    "warning",
+    "a kickstart is looked for in optical drives only, and from a USB stick the installer waits for it forever",
+    "Name the medium by its label: inst.ks=hd:LABEL=...:/path.",
+)
 STAGE2 = Kind(
     "menu-stage2-missing",
     "error",
@@ -52,7 +58,7 @@ UNNAMED = Kind(
     "an entry does not say where the second stage is, so that it is looked for in optical drives only",
     "Add inst.stage2=hd:LABEL=... with the volume's label.",
 )
-KINDS = (KICKSTART, STAGE2, REPOSITORY, IMAGE, IGNORED, UNNAMED)
+KINDS = (KICKSTART, OPTICAL, STAGE2, REPOSITORY, IMAGE, IGNORED, UNNAMED)
 
 # Anaconda 7 was the first to know names with inst., and that of 9 the first to know no others.
 _FIRST_WITH_PREFIX: Final = 7
@@ -91,7 +97,7 @@ class Sources:
                 words = list(kernel_words(boot.arguments))
                 for word in words:
                     self._word(word, boot.place)
-                self._unnamed(words, boot, found)
+                self._unnamed(words, boot)
 
     def _word(self, word: KernelWord, place: Place) -> None:
         if word.name in _FETCHED:
@@ -127,6 +133,9 @@ class Sources:
     def _kickstart(self, location: Location, place: Place) -> None:
         if location.kind not in {"labelled", "optical"}:
             return
+        if location.kind == "optical" and self.release and _FIRST_WITH_PREFIX <= self.release <= _LAST:
+            # 6 looks for its second stage there as well, and so is never on a stick.
+            self._gathered.add(OPTICAL, place, "the kickstart is named by cdrom, which is no USB stick")
         path = location.path or "ks.cfg"
         node = self._medium.find(path)
         if node is not None:
@@ -172,11 +181,11 @@ class Sources:
     def _exists(self, folder: str) -> bool:
         return not folder or folder in self._medium.folders
 
-    def _unnamed(self, words: list[KernelWord], boot: Boot, found: Found) -> None:
+    def _unnamed(self, words: list[KernelWord], boot: Boot) -> None:
         if self.release is None or not _FIRST_WITH_PREFIX <= self.release <= _LAST or not boot.initrds:
             return
         if not any(word.name in {"stage2", "repo", "root", "method"} for word in words):
-            self._gathered.add(UNNAMED, boot.place, f"no inst.stage2 for {boot.kernel.path} in {found.menu.path}")
+            self._gathered.add(UNNAMED, boot.place, f"no inst.stage2 for {boot.kernel.path}")
 
 
 def kickstart_paths(boot: Boot, medium: Medium) -> Iterator[tuple[Location, str]]:
