@@ -73,7 +73,7 @@ STOCK_10 = Stock("10", "10", "CentOS-Stream-10-BaseOS-x86_64", "grub", "linux", 
 STOCK_UEFI = Stock("uefi", "9", "CentOS-Stream-9-BaseOS-x86_64", None)
 ALL_STOCK = (STOCK_7, STOCK_9, STOCK_10, STOCK_UEFI)
 
-Change = Callable[[Path], None]
+Change = Callable[[Path], object]
 
 
 def escaped(label: str) -> str:

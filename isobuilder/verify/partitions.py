@@ -127,6 +127,8 @@ def _bios(medium: Medium, mbr: Mbr, images: Sequence[BootImage], findings: list[
     if not kind:
         return ""
     wrong = []
+    # What leads to no loader was told as El Torito's fault, and says nothing about the boot record.
+    images = [image for image in images if image.loader]
     addresses = [image.entry.block * _PER_BLOCK + (_GRUB_SECOND if kind == GRUB else 0) for image in images]
     if addresses and mbr.address not in addresses:
         wrong.append(
@@ -134,7 +136,7 @@ def _bios(medium: Medium, mbr: Mbr, images: Sequence[BootImage], findings: list[
                 _MBR_PLACE, f"its byte 432 says sector {mbr.address}, and {kind} goes on in sector {addresses[0]}"
             )
         )
-    loaders = {image.loader for image in images if image.loader}
+    loaders = {image.loader for image in images}
     if loaders and kind not in loaders:
         wrong.append(MBR_ADDRESS.at(_MBR_PLACE, f"its code is that for {kind}, and the boot image is {loaders.pop()}"))
     if kind == GRUB and not wrong:
