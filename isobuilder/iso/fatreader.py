@@ -21,6 +21,7 @@ _MAX_DEPTH: Final = 32
 _LONG_NAME: Final = 0x0F
 _LAST_LONG: Final = 0x40
 _UNUSED: Final = 0xE5
+_KANJI: Final = 0x05
 _FAT16_FROM, _FAT32_FROM = 4085, 65525
 _UNKNOWN_ATTRIBUTES: Final = 0xC0
 
@@ -280,8 +281,13 @@ def _long_name(pieces: Mapping[int, bytes]) -> str:
 
 
 def _short_name(short: bytes, case: int) -> str:
-    """The name in front of its suffix; two bits of byte 12 say which of them is meant in lower case (Windows NT)."""
-    stem = short[:8].decode("latin-1").rstrip(" ")
-    suffix = short[8:].decode("latin-1").rstrip(" ")
+    """The name in front of its suffix; two bits of byte 12 say which of them is meant in lower case (Windows NT).
+
+    Other letters are those of the PC's first code page; a name that begins with e5, which marks deleted ones, has 05.
+    """
+    if short[0] == _KANJI:
+        short = bytes([_UNUSED]) + short[1:]
+    stem = short[:8].decode("cp437").rstrip(" ")
+    suffix = short[8:].decode("cp437").rstrip(" ")
     stem, suffix = stem.lower() if case & 0x08 else stem, suffix.lower() if case & 0x10 else suffix
     return f"{stem}.{suffix}" if suffix else stem

@@ -25,6 +25,15 @@ from isobuilder.verify.pe import Pe
 _PKCS_SIGNED_DATA: Final = 0x0002
 _INDIRECT_DATA: Final = "1.3.6.1.4.1.311.2.1.4"
 _MOST_SIGNATURES: Final = 16
+# What asn1crypto and cryptography raise for what is no such structure, or one of another kind.
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    LookupError,
+    RecursionError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+)
 _HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
     "sha1": hashes.SHA1(),  # noqa: S303 - what the file has is what firmware looks at
     "sha256": hashes.SHA256(),
@@ -49,9 +58,11 @@ def signatures(data: bytes, pe: Pe) -> tuple[Signature, ...]:
         if number > _MOST_SIGNATURES:
             break
         try:
-            found.append(_signature(data, pe, table))
-        # What asn1crypto and cryptography raise for what is no such structure, or one of another kind.
-        except (ValueError, TypeError, LookupError, RecursionError, UnsupportedAlgorithm) as error:
+            with warnings.catch_warnings():
+                # Certificates of old are not always as the standard has them; that is no news to anybody here.
+                warnings.simplefilter("ignore")
+                found.append(_signature(data, pe, table))
+        except _UNREADABLE as error:
             reason = str(error).partition("\n")[0]
             found.append(Signature("nobody", "nobody", f"signature {number} cannot be read: {reason}"))
     return tuple(found)
@@ -89,10 +100,7 @@ def _certificate(signed: Any, signer: Any) -> x509.Certificate:
         if not isinstance(certificate, asn1crypto.x509.Certificate):
             continue
         if certificate.serial_number == wanted["serial_number"].native and certificate.issuer == wanted["issuer"]:
-            with warnings.catch_warnings():
-                # Certificates of old are not always as the standard has them; that is no news to anybody here.
-                warnings.simplefilter("ignore")
-                return x509.load_der_x509_certificate(certificate.dump())
+            return x509.load_der_x509_certificate(certificate.dump())
     raise ValueError("the signer's certificate is not with it")
 
 

@@ -37,6 +37,7 @@ _ELF32_LSB_386: Final = (1, 1, 3)
 _MODULE_LIMIT: Final = 8 << 20
 _BIN_LIMIT: Final = 4 << 20
 _MOST_NEEDED: Final = 64
+_MODULE_NAME: Final = re.compile(rb"([!-~]{1,64})\0")
 _DYNAMIC_SEGMENT, _LOAD_SEGMENT = 2, 1
 _NEEDED, _STRINGS = 1, 5
 _ELF_SINCE: Final = 5
@@ -157,7 +158,7 @@ def _needed(data: bytes) -> tuple[str, ...]:
         if (kind, order, machine) != _ELF32_LSB_386:
             raise DamagedError("it is no ELF module for 32-bit x86")
         return _needed_names(data)
-    except (struct.error, UnicodeDecodeError) as error:
+    except struct.error as error:
         raise DamagedError("it ends before its own tables do") from error
 
 
@@ -184,8 +185,10 @@ def _needed_names(data: bytes) -> tuple[str, ...]:
     names: list[str] = []
     for tag, value in entries:
         if tag == _NEEDED and len(names) < _MOST_NEEDED:
-            end = data.index(b"\0", names_at + value) if b"\0" in data[names_at + value :] else len(data)
-            names.append(data[names_at + value : end].decode("ascii"))
+            name = _MODULE_NAME.match(data, names_at + value)
+            if name is None:
+                raise DamagedError("what it needs is no name of a module")
+            names.append(name[1].decode("ascii"))
     return tuple(names)
 
 
