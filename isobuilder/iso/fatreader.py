@@ -70,7 +70,6 @@ class FatVolume:
         self._table = self._load_table()
         self._owners: dict[int, str] = {}
         files: dict[str, FatFile] = {}
-        self.folders: set[str] = set()
         for file in self._walk():
             if file.path in files:
                 self.damage.append((file.path, "two files have this name"))
@@ -89,7 +88,11 @@ class FatVolume:
             raise LookupError(f"there is no {path}")
         if file.size > limit:
             raise ValueError(f"it has {file.size} bytes, and {limit} is the most for what it is")
-        return b"".join(self._read(place, size) for place, size in file.runs)[: file.size]
+        pieces, left = [], file.size
+        for place, size in file.runs:
+            pieces.append(self._read(place, min(size, left)))
+            left -= len(pieces[-1])
+        return b"".join(pieces)
 
     def _load_table(self) -> "array[int]":
         geometry = self._geometry
@@ -110,7 +113,7 @@ class FatVolume:
         if geometry.root_size:
             root = self._read(geometry.root_at, geometry.root_size)
         else:
-            root = self._content(self._chain("/", geometry.root_cluster))
+            root = self._folder("/", geometry.root_cluster)
         waiting = [("", root)]
         count = 0
         while waiting:
@@ -126,12 +129,7 @@ class FatVolume:
                 elif path.count("/") >= _MAX_DEPTH:
                     self.damage.append((path, f"folders lie more than {_MAX_DEPTH} deep; the rest is not read"))
                 else:
-                    self.folders.add(path)
-                    chain = self._chain(path, cluster)
-                    if len(chain) * geometry.cluster_size > _MOST_FOLDER:
-                        self.damage.append((path, "the folder is larger than a folder can be"))
-                    else:
-                        waiting.append((path + "/", self._content(chain)))
+                    waiting.append((path + "/", self._folder(path, cluster)))
 
     def _names(self, folder: str, data: bytes) -> Iterator[tuple[str, int, int, int]]:
         """Name, attribute, first cluster and size of what a folder names; deleted names, labels and dots left out."""
@@ -191,7 +189,12 @@ class FatVolume:
             cluster = self._table[cluster]
         return chain
 
-    def _content(self, chain: list[int]) -> bytes:
+    def _folder(self, path: str, cluster: int) -> bytes:
+        """The entries of a folder; none when it is larger than one can be."""
+        chain = self._chain(path, cluster)
+        if len(chain) * self._geometry.cluster_size > _MOST_FOLDER:
+            self.damage.append((path, "the folder is larger than a folder can be"))
+            return b""
         return b"".join(self._read(place, size) for place, size in self._runs(chain))
 
     def _runs(self, chain: list[int]) -> Iterator[tuple[int, int]]:

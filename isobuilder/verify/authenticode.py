@@ -54,6 +54,7 @@ class Signature:
 def signatures(data: bytes, pe: Pe) -> tuple[Signature, ...]:
     """Every signature of the PE image `data`, in their order; none when it is not signed."""
     found = []
+    digests = _Digests(data, pe)
     for number, table in enumerate(_tables(data, pe), 1):
         if number > _MOST_SIGNATURES:
             break
@@ -61,7 +62,7 @@ def signatures(data: bytes, pe: Pe) -> tuple[Signature, ...]:
             with warnings.catch_warnings():
                 # Certificates of old are not always as the standard has them; that is no news to anybody here.
                 warnings.simplefilter("ignore")
-                found.append(_signature(data, pe, table))
+                found.append(_signature(digests, table))
         except _UNREADABLE as error:
             reason = str(error).partition("\n")[0]
             found.append(Signature("nobody", "nobody", f"signature {number} cannot be read: {reason}"))
@@ -82,14 +83,14 @@ def _tables(data: bytes, pe: Pe) -> Iterator[bytes]:
         place += -(-length // 8) * 8
 
 
-def _signature(data: bytes, pe: Pe, table: bytes) -> Signature:
+def _signature(digests: "_Digests", table: bytes) -> Signature:
     signed: Any = cms.ContentInfo.load(table)["content"]
     if not isinstance(signed, cms.SignedData) or len(signed["signer_infos"]) != 1:
         raise ValueError("it is no PKCS#7 signature of one signer")
     signer = signed["signer_infos"][0]
     certificate = _certificate(signed, signer)
     subject, issuer = certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string()
-    return Signature(subject, issuer, _fault(data, pe, signed, signer, certificate))
+    return Signature(subject, issuer, _fault(digests, signed, signer, certificate))
 
 
 def _certificate(signed: Any, signer: Any) -> x509.Certificate:
@@ -104,7 +105,7 @@ def _certificate(signed: Any, signer: Any) -> x509.Certificate:
     raise ValueError("the signer's certificate is not with it")
 
 
-def _fault(data: bytes, pe: Pe, signed: Any, signer: Any, certificate: x509.Certificate) -> str | None:
+def _fault(digests: "_Digests", signed: Any, signer: Any, certificate: x509.Certificate) -> str | None:
     content = signed["encap_content_info"]
     algorithm = signer["digest_algorithm"]["algorithm"].native
     if content["content_type"].dotted != _INDIRECT_DATA:
@@ -119,7 +120,7 @@ def _fault(data: bytes, pe: Pe, signed: Any, signer: Any, certificate: x509.Cert
     kind: str = cms.DigestAlgorithm.load(digest_info[0].dump())["algorithm"].native
     if kind not in _HASHES:
         return f"its digest, {kind}, is none that firmware knows"
-    if digest not in _digests(data, pe, kind):
+    if digest not in digests.of(kind):
         return "the program is not the one that was signed: its digest is another"
     attributes = signer["signed_attrs"]
     told = [a["values"][0].native for a in attributes if a["type"].native == "message_digest"]
@@ -148,31 +149,45 @@ def _is_signed(message: bytes, signature: bytes, certificate: x509.Certificate, 
     return True
 
 
-def _digests(data: bytes, pe: Pe, kind: str) -> tuple[bytes, ...]:
-    """The digest over an image, by each of the two ways in which signers come to it.
+class _Digests:
+    """The digests over an image, by each of the two ways in which signers come to one.
 
     The specification has the headers, each section and what follows the last one; some take all bytes in their order,
     gaps between sections among them. Both leave out the checksum, the certificate table and where that stands.
     """
-    end = pe.certificates[0]
-    # Authenticode wants the length to be a multiple of 8, and signers fill up with zeros.
-    everything = data[:end] + bytes(-end % 8)
-    holes = [(pe.checksum_at, 4)]
-    if pe.directory_at is not None:
-        holes.append((pe.directory_at, 8))
-    flat, parts = hashlib.new(kind), hashlib.new(kind)
-    _update(flat, everything, 0, len(everything), holes)
-    _update(parts, everything, 0, pe.headers_size, holes)
-    covered = pe.headers_size
-    for section in sorted(pe.sections, key=lambda section: section.place):
-        parts.update(everything[section.place : section.place + section.size])
-        covered += section.size
-    parts.update(everything[covered:])
-    return flat.digest(), parts.digest()
 
+    def __init__(self, data: bytes, pe: Pe) -> None:
+        end = pe.certificates[0]
+        # Authenticode wants the length to be a multiple of 8, and signers fill up with zeros.
+        self._data = data[:end] + bytes(-end % 8)
+        self._pe = pe
+        self._known: dict[str, tuple[bytes, bytes]] = {}
 
-def _update(digest: Any, data: bytes, start: int, end: int, holes: list[tuple[int, int]]) -> None:
-    for place, size in holes:
-        digest.update(data[start:place])
-        start = place + size
-    digest.update(data[start:end])
+    def of(self, kind: str) -> tuple[bytes, bytes]:
+        """Both, by the hash algorithm `kind`; each is made once, however many signatures there are."""
+        if kind not in self._known:
+            self._known[kind] = self._made(kind)
+        return self._known[kind]
+
+    def _made(self, kind: str) -> tuple[bytes, bytes]:
+        data, pe = self._data, self._pe
+        flat, parts = hashlib.new(kind), hashlib.new(kind)
+        self._update(flat, len(data))
+        self._update(parts, pe.headers_size)
+        covered = pe.headers_size
+        for section in sorted(pe.sections, key=lambda section: section.place):
+            parts.update(data[section.place : section.place + section.size])
+            covered += section.size
+        parts.update(data[covered:])
+        return flat.digest(), parts.digest()
+
+    def _update(self, digest: Any, end: int) -> None:
+        """From the start to `end`, without what is left out."""
+        holes = [(self._pe.checksum_at, 4)]
+        if self._pe.directory_at is not None:
+            holes.append((self._pe.directory_at, 8))
+        start = 0
+        for place, size in holes:
+            digest.update(self._data[start:place])
+            start = place + size
+        digest.update(self._data[start:end])

@@ -24,8 +24,9 @@ INITRD_DAMAGED = Kind("initrd-damaged", "error", "an initrd is damaged", _AGAIN)
 STAGE2_DAMAGED = Kind("stage2-damaged", "error", "the installer's image is damaged", _AGAIN)
 KINDS = (KERNEL_DAMAGED, KERNEL_MACHINE, INITRD_DAMAGED, STAGE2_DAMAGED)
 
-_KERNEL: Final = re.compile(r"(?:.*/)?(?:vmlinu[xz]|bzImage)[^/]*", re.IGNORECASE)
-_INITRD: Final = re.compile(r"(?:.*/)?initrd[^/]*", re.IGNORECASE)
+# Not what lies beside them under longer names: a signature, a checksum, an address (s390x).
+_KERNEL: Final = re.compile(r"(?:.*/)?(?:vmlinu[xz]|bzImage)(?:[-_0-9][^/]*)?", re.IGNORECASE)
+_INITRD: Final = re.compile(r"(?:.*/)?initrd(?:[^/]*\.img)?", re.IGNORECASE)
 _BOOT_FOLDERS: Final = re.compile(r"(?:isolinux|images(?:/.*)?|boot(?:/.*)?|EFI(?:/.*)?|ppc.*)?", re.IGNORECASE)
 _STAGE2: Final = ("images/install.img", "LiveOS/squashfs.img", "images/stage2.img")
 _HEAD: Final = 64 << 10

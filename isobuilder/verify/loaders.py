@@ -4,6 +4,7 @@ shim starts GRUB, which lies beside it; GRUB reads grub.cfg beside itself. 6 has
 .conf of the same name. Both are told by what they are, not by the release.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from isobuilder.verify.authenticode import Signature, signatures
 from isobuilder.verify.esp import EfiImage
 from isobuilder.verify.finding import Finding, Kind
 from isobuilder.verify.medium import Medium, Unreadable
-from isobuilder.verify.pe import EFI_APPLICATION, Pe, parse_pe
+from isobuilder.verify.pe import EFI_APPLICATION, parse_pe
 
 _COPY: Final = "Take the loaders again from the release's own packages or media, and make the EFI image anew with them."
 
@@ -62,8 +63,8 @@ KINDS = (
 
 _FOLDER: Final = "EFI/BOOT"
 _FONT: Final = f"{_FOLDER}/fonts/unicode.pf2"
-_PROGRAM_LIMIT: Final = 64 << 20
-_MOST_PROGRAMS: Final = 64
+_PROGRAM_LIMIT: Final = 32 << 20
+_MOST_PROGRAMS: Final = 32
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,11 @@ class Loaders:
 
 @dataclass(frozen=True)
 class _Program:
-    data: bytes
-    pe: Pe
+    """What is kept of a program; its bytes are not."""
+
+    size: int
+    sha256: bytes
+    is_shim: bool
     signatures: tuple[Signature, ...]
 
 
@@ -141,7 +145,7 @@ def _program(place: str, path: str, data: bytes, loaders: Loaders) -> _Program |
     for signature in found:
         if signature.fault:
             loaders.findings.append(BROKEN.at(place, f"{signature.subject}: {signature.fault}"))
-    return _Program(data, pe, found)
+    return _Program(len(data), hashlib.sha256(data).digest(), _is_shim(data), found)
 
 
 def _arch_of_name(path: str) -> EfiArch | None:
@@ -177,9 +181,9 @@ def _check_chain(
     boot = image.find(f"{_FOLDER}/BOOT{arch.suffix}.EFI") or ""
     is_legacy = image.find(f"{_FOLDER}/BOOT{arch.suffix}.conf") is not None
     if not is_legacy and arch.has_secure_boot and not first.signatures:
-        what = "shim" if _is_shim(first) else "the loader that firmware starts"
+        what = "shim" if first.is_shim else "the loader that firmware starts"
         loaders.findings.append(UNSIGNED.at(image.inside(boot), f"{what} has no signature"))
-    if _is_shim(first):
+    if first.is_shim:
         name = f"{_FOLDER}/grub{suffix}.efi"
         grub = programs.get(name.upper())
         if image.find(name) is None:
@@ -194,9 +198,9 @@ def _check_chain(
         loaders.findings.append(MENU_MISSING.at(image.inside(f"{_FOLDER}/grub.cfg"), "it is not there"))
 
 
-def _is_shim(program: _Program) -> bool:
+def _is_shim(data: bytes) -> bool:
     """shim names what it starts, in UTF-16, or says what it is for the sake of revocation (SBAT)."""
-    return bool(re.search(rb"g\0r\0u\0b\0(?:\w\0){2,4}\.\0e\0f\0i\0", program.data)) or b"\nshim," in program.data
+    return bool(re.search(rb"g\0r\0u\0b\0(?:\w\0){2,4}\.\0e\0f\0i\0", data)) or b"\nshim," in data
 
 
 def _compare(medium: Medium, image: EfiImage, programs: dict[str, _Program | None], loaders: Loaders) -> None:
@@ -209,18 +213,21 @@ def _compare(medium: Medium, image: EfiImage, programs: dict[str, _Program | Non
 def _check_tree(
     medium: Medium, programs: dict[str, _Program | None], loaders: Loaders, image: EfiImage | None = None
 ) -> None:
-    for path, node in sorted(medium.files.items()):
-        upper = path.upper()
-        if not upper.startswith(f"{_FOLDER}/") or not upper.endswith(".EFI") or path in loaders.signers:
+    names = [path for path in sorted(medium.files) if re.fullmatch(rf"{_FOLDER}/.*\.EFI", path, re.IGNORECASE)]
+    for path in names[:_MOST_PROGRAMS]:
+        if path in loaders.signers:
             continue
+        node, upper = medium.files[path], path.upper()
         try:
             data = medium.content(node, limit=_PROGRAM_LIMIT)
         except Unreadable as error:
             loaders.findings.append(DAMAGED.at(path, str(error)))
             continue
         twin = programs.get(upper)
-        if twin is not None and twin.data == data:
+        if twin is not None and twin.sha256 == hashlib.sha256(data).digest():
             continue
         if twin is not None and image is not None:
-            loaders.findings.append(DIFFER.at(path, f"{image.name} has another one, of {len(twin.data)} bytes"))
+            loaders.findings.append(
+                DIFFER.at(path, f"it has {len(data)} bytes, and {image.name} another of {twin.size}")
+            )
         _program(path, path, data, loaders)
