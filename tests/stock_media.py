@@ -74,7 +74,7 @@ STOCK_10 = Stock("10", "10", "CentOS-Stream-10-BaseOS-x86_64", "grub", "linux", 
 STOCK_UEFI = Stock("uefi", "9", "CentOS-Stream-9-BaseOS-x86_64", None)
 ALL_STOCK = (STOCK_7, STOCK_9, STOCK_10, STOCK_UEFI)
 
-Change = Callable[[Path], None]
+Change = Callable[[Path], object]
 
 
 def escaped(label: str) -> str:
@@ -141,6 +141,7 @@ def kernel() -> bytes:
     head = bytearray(noise("kernel", 40_000))
     head[0:2] = b"MZ"
     head[0x1F1] = 4
+    struct.pack_into("<I", head, 0x1F4, (len(head) - 5 * 512) // 16)
     struct.pack_into("<H", head, 0x1FE, 0xAA55)
     head[0x202:0x206] = b"HdrS"
     struct.pack_into("<H", head, 0x206, 0x020F)
@@ -317,6 +318,22 @@ def master(
     _run(*command, env={"SOURCE_DATE_EPOCH": str(EPOCH)})
     if implant:
         _run("implantisomd5", iso)
+    return iso
+
+
+def master_as_before(tree: Path, iso: Path, stock: Stock, *isohybrid: str | None) -> Path:
+    """Make the image of `tree` as media of 6 to 8 were: by mkisofs, then isohybrid with options, or without it (None).
+
+    genisoimage is what those releases call mkisofs.
+    """
+    _run(
+        *("genisoimage", "-quiet", "-o", iso, "-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat"),
+        *("-boot-load-size", "4", "-boot-info-table", "-no-emul-boot", "-eltorito-alt-boot"),
+        *("-e", "images/efiboot.img", "-no-emul-boot", "-R", "-J", "-V", stock.label, "-T", "-graft-points", tree),
+    )
+    if isohybrid != (None,):
+        _run("isohybrid", *(option for option in isohybrid if option), iso)
+    _run("implantisomd5", iso)
     return iso
 
 

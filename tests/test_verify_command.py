@@ -63,7 +63,7 @@ def test_json_has_all_of_it(broken: Path) -> None:
     report = json.loads(done.stdout)
     assert done.returncode == 8
     assert (report["iso"], report["size"], report["passed"]) == ("changed.iso", broken.stat().st_size, False)
-    assert report["facts"]["is"] == "CentOS Stream 9 x86_64"
+    assert report["facts"]["is"] == ["CentOS Stream 9 x86_64"]
     assert [(each["id"], each["severity"]) for each in report["findings"]] == [
         ("package-missing", "error"),
         ("media-repo-differs", "warning"),

@@ -1,5 +1,6 @@
 """All checks of a medium in their order: what each needs of the others goes forward, as values."""
 
+import re
 import struct
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -12,8 +13,10 @@ from isobuilder.releases import Release, release_of_version
 from isobuilder.verify import sums
 from isobuilder.verify.description import TREEINFO_OTHER_SUM, TREEINFO_SUM, Description, describe
 from isobuilder.verify.finding import Finding, Kind
+from isobuilder.verify.firmware import Firmware, check_firmware
 from isobuilder.verify.kickstarts import Judge, check_kickstarts, judge, kickstart_paths
 from isobuilder.verify.medium import Medium, Unreadable, open_medium
+from isobuilder.verify.menus import Menus, check_menus
 from isobuilder.verify.repositories import PACKAGE_SUM, REPODATA_SUM, examine_repositories, repository_folders
 from isobuilder.verify.verdict import Verdict, sorted_and_bounded
 
@@ -54,26 +57,29 @@ def examine(
             facts, findings = _examined(medium, release, progress, wanted, read_all=read_all)
             size = medium.size
     except MediumError as error:
-        facts, findings, size = [], [NOT_AN_IMAGE.at(iso.name, error.message)], iso.stat().st_size
+        facts, findings, size = {}, [NOT_AN_IMAGE.at(iso.name, error.message)], iso.stat().st_size
     kept, more = sorted_and_bounded(finding for finding in findings if wanted(finding.kind))
-    return Verdict(iso, size, tuple(facts), kept, more)
+    return Verdict(iso, size, facts, kept, more)
 
 
 def _examined(
     medium: Medium, release: Release | None, progress: Progress, wanted: Callable[[Kind], bool], *, read_all: bool
-) -> tuple[list[tuple[str, str]], list[Finding]]:
+) -> tuple[dict[str, tuple[str, ...]], list[Finding]]:
     findings = [*_guarded("the file system", medium.damage()), *_guarded("the file system", sums.check_layout(medium))]
     with scratch_errors(), tempfile.TemporaryDirectory(prefix="isobuilder-verify-") as scratch:
         description = describe(medium, frozenset(repository_folders(medium)))
         repositories = examine_repositories(medium, Path(scratch))
         findings += [*description.findings, *repositories.findings]
         judged_by = _judge(description, release)
-        paths = kickstart_paths(medium, ())
+        firmware = check_firmware(medium, description.arch)
+        menus = check_menus(medium, firmware.esp, firmware.command_line_limits)
+        findings += [*firmware.findings, *menus.findings]
+        paths = kickstart_paths(medium, menus.kickstarts)
         findings += _guarded("the kickstarts", check_kickstarts(medium, paths, judged_by, repositories.found))
     if read_all and any(wanted(kind) for kind in (*sums.KINDS, *_SUMMED)):
         expected = (*description.expected, *repositories.expected)
         findings += _guarded("the bytes", sums.check_sums(medium, expected, progress))
-    return _facts(medium, description, judged_by, len(paths)), findings
+    return _facts(medium, description, firmware, menus, judged_by), findings
 
 
 def _judge(description: Description, release: Release | None) -> Judge | None:
@@ -83,15 +89,30 @@ def _judge(description: Description, release: Release | None) -> Judge | None:
     return judge(found, description.arch, family=description.family, named=release is not None)
 
 
-def _facts(medium: Medium, description: Description, judged_by: Judge | None, kickstarts: int) -> list[tuple[str, str]]:
+def _facts(
+    medium: Medium, description: Description, firmware: Firmware, menus: Menus, judged_by: Judge | None
+) -> dict[str, tuple[str, ...]]:
     """What the medium is, in the order that a person would ask."""
-    what = " ".join(filter(None, [description.family, description.version, description.arch])) or "it does not say"
-    return [
-        ("is", what),
-        ("volume id", medium.volume.volume_id),
-        ("judged as", judged_by.release.title if judged_by else "no release that is known"),
-        ("kickstarts", str(kickstarts)),
-    ]
+    what = " ".join(filter(None, [description.family, description.version, description.arch]))
+    return {
+        "is": (what or "it does not say",),
+        "volume id": (medium.volume.volume_id,),
+        "judged as": (judged_by.release.title if judged_by else "no release that is known",),
+        "starts": firmware.starts or ("nothing",),
+        "signed": tuple(
+            f"{place}: {_common_name(signature.subject)}, certified by {_common_name(signature.issuer)}"
+            for place, signatures in firmware.signers.items()
+            for signature in signatures
+        ),
+        "menus": tuple(f"{menu.path}: {len(menu.entries)} entries" for menu in menus.menus),
+        "kickstarts": tuple(menus.kickstarts),
+    }
+
+
+def _common_name(name: str) -> str:
+    """The CN of a distinguished name as RFC 4514 writes it; all of it where it has none."""
+    found = re.search(r"CN=((?:\\.|[^,\\])+)", name)
+    return found[1] if found else name
 
 
 def _guarded(part: str, findings: Iterable[Finding]) -> Iterator[Finding]:

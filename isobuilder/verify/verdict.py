@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,14 +21,14 @@ _SARIF_LEVELS: Final = {"error": "error", "warning": "warning", "note": "note"}
 
 @dataclass(frozen=True)
 class Verdict:
-    """`facts` are what the medium is, by a word for each; `findings` the worst first.
+    """`facts` are what the medium is, by a word for each kind of them; `findings` the worst first.
 
     `left_out` says of which kinds there are more findings than are kept, and how many more.
     """
 
     iso: Path
     size: int
-    facts: tuple[tuple[str, str], ...]
+    facts: Mapping[str, tuple[str, ...]]
     findings: tuple[Finding, ...]
     left_out: tuple[tuple[Kind, int], ...]
 
@@ -47,9 +47,10 @@ class Verdict:
 
     def lines(self) -> Iterator[str]:
         """The whole report as plain text."""
-        width = max((len(name) for name, _ in self.facts), default=0)
+        width = max(map(len, self.facts), default=0)
         yield f"{self.iso}"
-        yield from (f"  {name:{width}}  {value}" for name, value in self.facts)
+        for name, values in self.facts.items():
+            yield from (f"  {'' if number else name:{width}}  {value}" for number, value in enumerate(values))
         more = dict(self.left_out)
         for kind, findings in _by_kind(self.findings):
             yield ""
@@ -67,7 +68,7 @@ class Verdict:
             "iso": self.iso.name,
             "size": self.size,
             "passed": self.passed,
-            "facts": dict(self.facts),
+            "facts": {name: list(values) for name, values in self.facts.items()},
             "findings": [
                 {
                     "id": finding.kind.id,
