@@ -267,9 +267,6 @@ class _Reader:
         drawn = self._interface()
         entries = tuple(self._entries())
         default, wait = self._default(entries, drawn=bool(drawn)), self._wait(drawn=bool(drawn))
-        if lists := self._lists[1:]:
-            begun = lists[-1].begun or Place(self._devices.shown("medium", self._path), 1)
-            self._problems.append(Problem(begun, "this menu begins and does not end"))
         return Menu(
             path=self._devices.shown("medium", self._path),
             loader="isolinux",
