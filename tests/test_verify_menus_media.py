@@ -18,6 +18,7 @@ from tests.menu_media import (
     every,
     everywhere,
     grub,
+    only_esp,
     rack_by_default,
     seen,
     to_esp,
@@ -138,6 +139,9 @@ GOOD: dict[str, Change] = {
         write(GRUB, DEBIANS),
         to_esp,
     ),
+    "an EFI image that leads to the tree": only_esp(write(
+        GRUB, "search --file --set=root /.treeinfo\nconfigfile /EFI/BOOT/grub.cfg\n")),
+    "a list that does not end": edit(ISOLINUX, "menu end\n", ""),
     "entries for other things": every(
         appended(GRUB, "if loadfont /none.pf2; then\n set theme=/none.txt\nfi\nmenuentry 'Disk' {\n if search --file "
                  "--set=root /EFI/centos/shimx64.efi; then\n  chainloader /EFI/centos/shimx64.efi\n fi\n}\n"

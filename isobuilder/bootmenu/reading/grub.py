@@ -415,13 +415,12 @@ class _Reader:
 
     def _naming(self, name: str, words: list[str], values: Values, place: Place, where: _Where) -> bool | None:
         _, files = options_of(words, frozenset({"--mode", "-m"}))
-        for file in files[:1]:
-            # Blocks of a disk, and fonts by their names, are no files.
-            if "/" in file:
-                self._name(_NAMING[name], file, values, place, where)
+        blocks = bool(files) and bool(re.fullmatch(r"(\(.*\))?[0-9]*\+[0-9]+(,.*)?", files[0]))
+        # Blocks of a disk, and fonts by their names, are no files.
+        if files and not blocks and ("/" in files[0] or name != "loadfont"):
+            self._name(_NAMING[name], files[0], values, place, where)
         if name == "chainloader" and self._doing is not None:
             device = values.resolve(files[0])[0] if files else "elsewhere"
-            blocks = bool(files) and "+" in files[0] and "/" not in files[0]
             self._doing.acts.add("program" if device != "elsewhere" and not blocks else "local")
         elif name.startswith("multiboot") and self._doing is not None:
             self._doing.acts.add("program")

@@ -35,6 +35,7 @@ _KERNEL_WORDS: Final = frozenset(
     {"kernel", "linux", "boot", "bss", "pxe", "fdimage", "comboot", "com32", "config", "localboot"}
 )
 _PROGRAMS: Final = re.compile(r"\.(?:c32|com|cbt|bss|bin|bs|0|img)$", re.IGNORECASE)
+_NOWHERE: Final = Place("", 0)
 _PICTURE: Final[Use] = "picture"
 _SETTINGS: Final = frozenset({"default", "ui", "timeout", "totaltimeout", "ontimeout", "prompt", "onerror"})
 _FUNCTION_KEY: Final = re.compile(r"f(?:[0-9]|1[0-2])")
@@ -46,7 +47,8 @@ class _Label:
 
     name: str
     place: Place
-    steps: tuple[str, ...]
+    # The lists that lead to it; their titles may be said later.
+    lists: "tuple[_List, ...]"
     words: str
     verb: str = "kernel"
     verb_place: Place | None = None
@@ -56,6 +58,16 @@ class _Label:
     initrds: list[tuple[str, Place]] = field(default_factory=list)
     marked: bool = False
     leads: bool = False
+    opens: "_List | None" = None
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        return tuple(inner.shown for inner in self.lists)
+
+    @property
+    def shown(self) -> str:
+        """What a person sees of it."""
+        return self.opens.shown if self.opens else _plain_title(self.title or self.name)
 
 
 @dataclass
@@ -65,6 +77,10 @@ class _List:
     tag: str
     title: str = ""
     begun: Place | None = None
+
+    @property
+    def shown(self) -> str:
+        return _plain_title(self.title or self.tag)
 
 
 def read_isolinux(path: str, devices: Devices) -> Menu:
@@ -118,7 +134,7 @@ class _Reader:
             self._skip_text()
         elif keyword == "label":
             self._record()
-            self._label = _Label(rest, place, self._steps(), rest, verb_place=place)
+            self._label = _Label(rest, place, tuple(self._lists[1:]), rest, verb_place=place)
         elif keyword == "include":
             self._include(rest, place, inside)
         elif keyword in {"append", "initrd"} or keyword in _KERNEL_WORDS:
@@ -148,8 +164,7 @@ class _Reader:
         if keyword == "separator":
             self._record()
         elif keyword == "begin":
-            self._record()
-            self._lists.append(_List(value, begun=place))
+            self._begin(_List(value, begun=place))
         elif keyword == "end":
             self._record()
             del self._lists[max(1, len(self._lists) - 1) :]
@@ -180,8 +195,7 @@ class _Reader:
             return
         named = self._name("menu", path, place)
         if title:
-            self._record()
-            self._lists.append(_List(title, title, place))
+            self._begin(_List(title, title, place))
         self.read_file(named.path, inside)
         if title:
             self._record()
@@ -192,8 +206,12 @@ class _Reader:
             if _split(line)[0].lower() == "endtext":
                 return
 
-    def _steps(self) -> tuple[str, ...]:
-        return tuple(_plain_title(inner.title or inner.tag) for inner in self._lists[1:])
+    def _begin(self, inner: _List) -> None:
+        """What follows is a list behind a line that stands here."""
+        self._record()
+        self._label = _Label(inner.tag, inner.begun or _NOWHERE, tuple(self._lists[1:]), "", "menu", opens=inner)
+        self._record()
+        self._lists.append(inner)
 
     def _record(self) -> None:
         """The entry that was read so far is whole."""
@@ -228,7 +246,7 @@ class _Reader:
             return
         kept = dict(self._set), self._append, self._lists
         self._append = ""
-        self._lists = [_List(""), *(_List(step, step) for step in (*label.steps, label.title or label.name))]
+        self._lists = [_List(""), *label.lists, _List(label.name, label.title)]
         for path in files:
             if path not in self._files:
                 self.read_file(path, ())
@@ -249,9 +267,6 @@ class _Reader:
         drawn = self._interface()
         entries = tuple(self._entries())
         default, wait = self._default(entries, drawn=bool(drawn)), self._wait(drawn=bool(drawn))
-        if lists := self._lists[1:]:
-            begun = lists[-1].begun or Place(self._devices.shown("medium", self._path), 1)
-            self._problems.append(Problem(begun, "this menu begins and does not end"))
         return Menu(
             path=self._devices.shown("medium", self._path),
             loader="isolinux",
@@ -271,9 +286,9 @@ class _Reader:
     def _entry(self, label: _Label) -> Entry:
         entry = Entry(
             id=label.name,
-            title=_plain_title(label.title or label.name),
+            title=label.shown,
             place=label.place,
-            action="other",
+            action="submenu" if label.opens else "other",
             steps=label.steps,
             marked=label.marked,
         )

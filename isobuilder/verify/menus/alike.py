@@ -99,12 +99,13 @@ def check_copies(found: Sequence[Found], gathered: Gathered) -> None:
     """GRUB's menu in the EFI image, and that in the tree."""
     inside = next((one for one in found if one.device == "esp"), None)
     in_tree = next((one for one in found if one.device == "medium" and one.menu.platform == "uefi"), None)
-    if not inside or not in_tree or inside.text == in_tree.text:
+    if not inside or not in_tree or inside.menu.loader != in_tree.menu.loader or inside.text == in_tree.text:
         return
+    leads_on = any(named.use == "menu" for named in inside.menu.named)
     differences = list(_differences(inside.menu, in_tree.menu))
     if differences:
         gathered.add(COPIES, inside.menu.path, f"{differences[0]} ({in_tree.menu.path} is otherwise)")
-    else:
+    elif not leads_on:
         gathered.add(TEXTS, inside.menu.path, f"it differs from {in_tree.menu.path}, though not in its entries")
 
 

@@ -67,7 +67,7 @@ def _check_length(menu: Menu, boot: Boot, limits: Mapping[str, int], gathered: G
 def _check_names(menu: Menu, gathered: Gathered) -> None:
     # isolinux looks a label up among those of all lists.
     whole = menu.loader == "isolinux"
-    entries = [entry for entry in menu.entries if not entry.conditional]
+    entries = [entry for entry in menu.entries if not entry.conditional and not (whole and entry.action == "submenu")]
     seen = Counter(_name(entry, whole=whole) for entry in entries)
     for entry in entries:
         if seen[_name(entry, whole=whole)] > 1:
