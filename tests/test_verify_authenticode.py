@@ -1,5 +1,6 @@
 """Signatures of EFI programs: sbsign, osslsigncode, Microsoft and Debian made them, sbverify is asked as well."""
 
+import hashlib
 import random
 import struct
 import subprocess
@@ -92,6 +93,24 @@ def test_a_signature_of_another_key_does_not_hold(signed: bytes) -> None:
     changed[end] ^= 1
     [signature] = read(bytes(changed))
     assert signature.fault == "it was not made by the key of its certificate"
+
+
+def test_the_digest_itself_is_signed(signed: bytes) -> None:
+    """A program with another byte, and with its own digest in place of the one that was signed."""
+    pe = parse_pe(signed)
+    assert pe.directory_at is not None
+    end = pe.certificates[0]
+    changed = bytearray(signed)
+    changed[end - 1] ^= 1
+    old, new = (sha256_without(bytes(data), pe.checksum_at, pe.directory_at, end) for data in (signed, changed))
+    assert signed.count(old) == 1
+    [signature] = read(bytes(changed).replace(old, new))
+    assert signature.fault == "its digest is not the one that was signed"
+
+
+def sha256_without(data: bytes, checksum_at: int, directory_at: int, end: int) -> bytes:
+    hashed = data[:checksum_at] + data[checksum_at + 4 : directory_at] + data[directory_at + 8 : end]
+    return hashlib.sha256(hashed).digest()
 
 
 def test_a_table_that_is_no_signature_is_a_fault(signed: bytes) -> None:
