@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from isobuilder.verify.description import describe
 from isobuilder.verify.medium import open_medium
 from isobuilder.verify.menus import Menus, check_menus
 from tests.esp_files import MtoolsEsp
@@ -20,7 +21,7 @@ Change = Callable[[Path], None]
 
 def checked(iso: Path, esp: Path | None, limits: Mapping[str, int] | None = None) -> Menus:
     with open_medium(iso) as medium:
-        return check_menus(medium, MtoolsEsp(esp) if esp else None, limits or {})
+        return check_menus(medium, describe(medium, frozenset({""})), MtoolsEsp(esp) if esp else None, limits or {})
 
 
 def seen(menus: Menus) -> list[tuple[str, str]]:

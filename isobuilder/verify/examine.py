@@ -72,7 +72,7 @@ def _examined(
         findings += [*description.findings, *repositories.findings]
         judged_by = _judge(description, release)
         firmware = check_firmware(medium, description.arch)
-        menus = check_menus(medium, firmware.esp, firmware.command_line_limits)
+        menus = check_menus(medium, description, firmware.esp, firmware.command_line_limits)
         findings += [*firmware.findings, *menus.findings]
         paths = kickstart_paths(medium, menus.kickstarts)
         findings += _guarded("the kickstarts", check_kickstarts(medium, paths, judged_by, repositories.found))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from isobuilder.bootmenu.reading.model import Menu
+from isobuilder.verify.description import Description
 from isobuilder.verify.finding import Finding
 from isobuilder.verify.medium import Medium
 from isobuilder.verify.menus import alike, defaults, files, found, labels, lines, sources
@@ -33,11 +34,11 @@ class Menus:
     kickstarts: Mapping[str, tuple[str, ...]]
 
 
-def check_menus(medium: Medium, esp: EspFiles | None, limits: Mapping[str, int]) -> Menus:
+def check_menus(medium: Medium, described: Description, esp: EspFiles | None, limits: Mapping[str, int]) -> Menus:
     """Every menu of `medium` and of its EFI image `esp`; `limits` are lengths of kernel lines by a kernel's path."""
     gathered = Gathered()
     menus = found.find_menus(medium, esp, gathered)
-    named = sources.Sources(medium, gathered)
+    named = sources.Sources(medium, described, gathered)
     for one in menus:
         lines.check_lines(one, limits, gathered)
         files.check_files(one, gathered)

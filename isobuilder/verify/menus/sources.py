@@ -2,15 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from configparser import Error as TreeinfoError
-from configparser import RawConfigParser
 from typing import Final
 
 from isobuilder.bootmenu.kernelline import escape_label
 from isobuilder.bootmenu.reading.kernelwords import KernelWord, Location, kernel_words, locate
 from isobuilder.bootmenu.reading.model import Boot, Place
+from isobuilder.verify.description import Description
 from isobuilder.verify.finding import Kind
-from isobuilder.verify.medium import Medium, Unreadable
+from isobuilder.verify.medium import Medium
 from isobuilder.verify.menus.files import is_memory_test
 from isobuilder.verify.menus.found import Found
 from isobuilder.verify.menus.gathering import Gathered
@@ -74,18 +73,17 @@ _MOUNTED: Final = (
     "mnt/install/source/",
     "mnt/source/",
 )
-_TREEINFO_LIMIT: Final = 1 << 18
 
 
 class Sources:
     """Checks kernel lines; `kickstarts` are those on the medium that were named, with every place that does."""
 
-    def __init__(self, medium: Medium, gathered: Gathered) -> None:
+    def __init__(self, medium: Medium, described: Description, gathered: Gathered) -> None:
         self._medium = medium
+        self._described = described
         self._gathered = gathered
         self._label = escape_label(medium.volume.volume_id)
-        self._tree = _treeinfo(medium)
-        self.release = _release(medium, self._tree)
+        self.release = _number(described.version)
         self.kickstarts: defaultdict[str, list[str]] = defaultdict(list)
 
     def check(self, found: Found) -> None:
@@ -151,7 +149,7 @@ class Sources:
         folder = (location.path or "").strip("/")
         if folder and self._medium.find(folder):
             return
-        images = [*_STAGE2_FILES, *filter(None, [self._tree.get("stage2", {}).get("mainimage")])]
+        images = [*_STAGE2_FILES, *filter(None, [self._described.stage2])]
         if not any(self._medium.find(f"{folder}/{image}") for image in images):
             below = f"below {folder}" if folder else "on the medium"
             self._gathered.add(STAGE2, place, f"{word.text.partition('=')[0]} names it, and no {images[0]} is {below}")
@@ -196,25 +194,7 @@ def kickstart_paths(boot: Boot, medium: Medium) -> Iterator[tuple[Location, str]
             yield locate(word.value, label), word.value
 
 
-def _treeinfo(medium: Medium) -> dict[str, dict[str, str]]:
-    """The sections of .treeinfo, as far as it can be read; its own faults are another check's."""
-    try:
-        text = medium.read(".treeinfo", limit=_TREEINFO_LIMIT).decode("utf-8", errors="replace")
-        parser = RawConfigParser(strict=False)
-        parser.read_string(text)
-    except (Unreadable, TreeinfoError):
-        return {}
-    return {section: dict(parser[section]) for section in parser.sections()}
-
-
-def _release(medium: Medium, tree: dict[str, dict[str, str]]) -> int | None:
-    """The release's number before the dot, None when the medium does not say."""
-    version = tree.get("release", {}).get("version") or tree.get("general", {}).get("version")
-    if not version:
-        try:
-            lines = medium.read(".discinfo", limit=_TREEINFO_LIMIT).decode("utf-8", errors="replace").splitlines()
-        except Unreadable:
-            return None
-        version = lines[1].split()[-1] if len(lines) > 1 and lines[1].split() else ""
+def _number(version: str) -> int | None:
+    """A release's number before the dot, None where the medium does not say."""
     number = version.partition(".")[0]
     return int(number) if number.isdecimal() and len(number) < 4 else None
