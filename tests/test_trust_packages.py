@@ -1,7 +1,6 @@
 """Packages signed by real tools, then changed in every byte; rpm itself is asked what it thinks of them."""
 
 import base64
-import itertools
 import platform
 import shutil
 from collections.abc import Iterator
