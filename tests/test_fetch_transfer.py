@@ -166,6 +166,25 @@ def test_passwords_are_not_shown(mirror: Mirror, fetcher: Fetcher) -> None:
     assert shown("https://me:pw@example.org:8/x?y") == "https://example.org:8/x?y"
 
 
+def test_a_password_comes_from_netrc_and_goes_to_its_server_alone(
+    mirror: Mirror, fetcher: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror.files["/a"] = b"here"
+    mirror.faults["/a"].append(Fault(status=401))
+    with pytest.raises(FetchError, match="401") as caught:
+        fetcher.read(mirror.url + "/a", limit=9)
+    assert "netrc" in caught.value.hint
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", os.fspath(netrc))
+    elsewhere = mirror.url.replace("127.0.0.1", "localhost")
+    mirror.faults["/b"].append(Fault(status=302, headers={"Location": f"{elsewhere}/a"}))
+    for path in ("/a", "/b"):
+        assert fetcher.read(mirror.url + path, limit=9) == b"here"
+    sent = [(path, headers["Host"][:3], headers.get("Authorization", "")[:5]) for path, headers in mirror.requests]
+    assert sent == [("/a", "127", ""), ("/a", "127", "Basic"), ("/b", "127", "Basic"), ("/a", "loc", "")]
+
+
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate authority of our own, which is the server's certificate too; with its key, as one PEM file."""

@@ -191,7 +191,7 @@ class Fetcher:
                         file.place, lambda url: download.attempt(transfers, url), lambda: download.furthest
                     )
             except RefusedError as error:
-                error.hint = (
+                error.hint = error.hint or (
                     "A repository drops old packages: if it has, make the lock anew (isobuilder lock --update)."
                 )
                 raise

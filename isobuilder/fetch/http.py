@@ -23,6 +23,8 @@ _CHUNK: Final = 1 << 20
 _MAX_REDIRECTS: Final = 10
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _TRY_AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_WHO_ARE_YOU: Final = frozenset({401, 407})
+_NETRC: Final = "Names and passwords for servers are taken from ~/.netrc, or the file that NETRC names."
 _LONGEST_ADVICE: Final = 60.0
 
 
@@ -30,7 +32,7 @@ class HttpTransfers:
     """Requests of one thread, over connections that are kept until `close`; `clock` counts seconds.
 
     Proxies come from the environment, and the bundle of certificate authorities too: REQUESTS_CA_BUNDLE or
-    CURL_CA_BUNDLE.
+    CURL_CA_BUNDLE. Names and passwords come from ~/.netrc, for the server that they are for and no other.
     """
 
     def __init__(self, *, patience: Patience, clock: Callable[[], float]) -> None:
@@ -100,7 +102,8 @@ class HttpTransfers:
         if status in _TRY_AGAIN:
             raise BrokenTransferError(f"the server answers {status} {response.reason}", _advice(response))
         if status not in expected:
-            raise RefusedError(f"{shown(url)}: the server answers {status} {response.reason}", status)
+            hint = _NETRC if status in _WHO_ARE_YOU else ""
+            raise RefusedError(f"{shown(url)}: the server answers {status} {response.reason}", status, hint)
         first, total = _extent(response)
         encoding = response.headers.get("Content-Encoding", "identity").lower()
         return Reply(status, first, total, encoding, self._chunks(response, url))

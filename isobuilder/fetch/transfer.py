@@ -23,8 +23,8 @@ class BrokenTransferError(Exception):
 class RefusedError(FetchError):
     """The server's answer is no, and will be; `status` is HTTP's."""
 
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, status: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.status = status
 
 
