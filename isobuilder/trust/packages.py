@@ -78,7 +78,9 @@ def verify_package(path: Path, keyring: Keyring, *, nevra: str | None = None) ->
             raise TrustError("nothing signed says what the payload must be")
         whole = {one.signature.hash_name: one.signature.hasher() for one in made if one.of_all and one.signature}
         _check_payload(file, head, list(whole.values()))
-        return _signer(made, keyring, head, whole)
+        signer = _signer(made, keyring, head, whole)
+        _check_archive(file, head)
+        return signer
 
 
 def verify_digests(path: Path, *, nevra: str | None = None) -> None:
@@ -91,6 +93,7 @@ def verify_digests(path: Path, *, nevra: str | None = None) -> None:
         if not has_header_digest(head):
             raise TrustError("the package has no digest of its header")
         _check_payload(file, head, [])
+        _check_archive(file, head)
 
 
 @contextmanager
@@ -130,6 +133,10 @@ def _check_payload(file: BinaryIO, head: PackageHead, whole: Sequence[Hasher]) -
             raise TrustError(f"header and payload have {size} bytes, not {head.signatures.integer(tag)}")
     if head.signatures.blob(MD5_OF_ALL) not in {None, md5.digest()}:
         raise TrustError("header and payload are not those of their md5 digest")
+
+
+def _check_archive(file: BinaryIO, head: PackageHead) -> None:
+    """Check what is said of the unpacked payload: last of all, since a payload may have to be unpacked for it."""
     for tag in (ARCHIVE_SIZE, LONG_ARCHIVE_SIZE):
         if (promised := head.signatures.integer(tag)) is not None:
             check_archive_size(file, head, promised)

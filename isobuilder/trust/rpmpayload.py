@@ -156,13 +156,17 @@ def check_archive_size(file: BinaryIO, head: PackageHead, promised: int) -> None
     size = _archive_size(head.header)
     if promised in {size, (size or 0) - _TRAILER_SIZE, head.header.integer(INSTALLED_SIZE)}:
         return
+    size = 0
     try:
         file.seek(head.payload_at)
-        size = sum(map(len, decompressed(file, _format(head))))
+        for piece in decompressed(file, _format(head)):
+            size += len(piece)
+            if size > promised:
+                break
     except DecompressionError as error:
         raise TrustError(f"the payload does not unpack: {error}") from error
     if size != promised:
-        raise TrustError(f"the payload unpacks to {size} bytes, not {promised}")
+        raise TrustError(f"the payload does not unpack to {promised} bytes, as the package says")
 
 
 def _archive_size(header: Header) -> int | None:
