@@ -173,3 +173,20 @@ def test_what_is_called_so_but_cannot_be_there_is_said(base: Source) -> None:
     with pytest.raises(ResolveError, match="no repository has"):
         run(base, request("no-sources"))
     assert nevras(run(base, request("half-foreign"))) == ["half-foreign-0:1-1.x86_64"]
+
+
+def test_equals_are_chosen_in_the_order_in_which_dnf_has_them(tmp_path: Path) -> None:
+    # dnf reads metadata back out of libsolv's own format, in which requirements that many have come first.
+    packages = [
+        Fake("one", provides=["b"]),
+        Fake("two", provides=["c", "a"], conflicts=["one"]),
+        Fake("three", provides=["a", "b"], conflicts=["one"]),
+        Fake("four", provides=["c"], conflicts=["three"]),
+        *(Fake(f"other-{number}", requires=["c"]) for number in range(2)),
+        Fake("wants", recommends=["a", "c", "b"]),
+    ]
+    base = make_repository(tmp_path / "base", packages)
+    scenarios = [Scenario(["wants"]), Scenario(["wants", "four"])]
+    answers = ask_dnf({"base": (tmp_path / "base", 99)}, scenarios, tmp_path / "dnf")
+    for scenario, answer in zip(scenarios, answers, strict=True):
+        assert_same(scenario, answer.packages, [base])

@@ -6,14 +6,16 @@ What shall be installed is not decided here.
 import fnmatch
 import functools
 import os
+import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import solv
 
-from isobuilder.errors import TrustError
+from isobuilder.errors import HostError, TrustError
+from isobuilder.hosterrors import scratch_errors
 from isobuilder.lock import RepositoryFile
 from isobuilder.repository import rpmmd
 from isobuilder.resolve.excludes import Filter, unseen
@@ -21,7 +23,7 @@ from isobuilder.resolve.subjects import Subjects, is_glob
 
 # createrepo_c lists these in primary; every other file is in filelists only.
 _PRIMARY_FILES = ("/etc/*", "*bin/*", "/usr/lib/sendmail")
-_PROVIDED = solv.Selection.SELECTION_PROVIDES | solv.Selection.SELECTION_GLOB
+_PROVIDED = solv.Selection.SELECTION_PROVIDES | solv.Selection.SELECTION_GLOB | solv.Selection.SELECTION_WITH_DISABLED
 _FLAGS = (
     # glibc.i686 goes beside glibc.x86_64, as in dnf; libsolv alone would not have it so.
     solv.Pool.POOL_FLAG_IMPLICITOBSOLETEUSESCOLORS,
@@ -105,12 +107,10 @@ class PackagePool:
     def hide(self, numbers: frozenset[int]) -> None:
         """Look up from now on as if exactly these packages, by libsolv's number, and those filtered were nowhere."""
         self._hidden = numbers | self._excluded
-        self.leave_out(())
 
     def leave_out(self, numbers: Iterable[int]) -> None:
         """Solve from now on without these packages and those that are hidden."""
         self.solv.set_disabled_list(sorted({*numbers, *self._hidden}))
-        self.solv.createwhatprovides()
 
     def named(self, word: str) -> list[list[Any]]:
         """What a word of a kickstart means: a name in any of dnf's forms, something provided, or a path.
@@ -179,13 +179,23 @@ class PackagePool:
         repo = self.solv.add_repo(source.id)
         repo.priority = -source.priority
         with rpmmd.unpacked_xml(source.files["primary"], "primary") as plain:
-            # libsolv closes what it is given.
-            handle = solv.xfopen_fd("", os.dup(plain.fileno()))
-            loaded = repo.add_rpmmd(handle, None, 0)
-            handle.close()
+            loaded = _handed_over(plain, lambda handle: repo.add_rpmmd(handle, None, 0))
         if not loaded:
             raise TrustError(f"repository {source.id}: its primary metadata is not as it should be: {self.solv.errstr}")
+        self._reload(repo)
         return repo
+
+    def _reload(self, repo: Any) -> None:
+        """Write a repository in libsolv's own format and read it back, as dnf does, which sorts what packages need.
+
+        Among several packages of equal right, libsolv's choice depends on that order. It takes less memory, too.
+        """
+        with scratch_errors(), tempfile.TemporaryFile() as file:
+            written = _handed_over(file, repo.write)
+            repo.empty(True)  # noqa: FBT003 - no keywords
+            file.seek(0)
+            if not (written and _handed_over(file, repo.add_solv)):
+                raise HostError(f"libsolv cannot write or read its own format: {self.solv.errstr}")
 
     def _add_files(self, paths: Collection[str]) -> None:
         """Find who has the files that somebody needs, and make those that packages need into what their owners provide.
@@ -240,6 +250,15 @@ class PackagePool:
         return bool(one.evrcmp(other) > 0)
 
 
+def _handed_over(file: BinaryIO, use: Callable[[Any], Any]) -> Any:
+    """What `use` does with an open file as libsolv has it, which closes what it is given."""
+    handle = solv.xfopen_fd("", os.dup(file.fileno()))
+    try:
+        return use(handle)
+    finally:
+        handle.close()
+
+
 def _in_primary(path: str) -> bool:
     return any(fnmatch.fnmatchcase(path, known) for known in _PRIMARY_FILES)
 
@@ -257,9 +276,11 @@ def _owners(source: Source, wanted: set[str]) -> dict[str, list[str]]:
     path = source.files["filelists"]
     rpmmd.check_xml(path, "filelists")
     owners: dict[str, list[str]] = {}
+    folders = {f"{folder}/" for folder, _, _ in (path.rpartition("/") for path in wanted)}
 
     def package(entry: Any) -> None:
-        found = [folder + name for _, folder, name, *_ in entry.files if folder + name in wanted]
+        # Millions of files: most of them are in folders that nobody asks for.
+        found = [file[1] + file[2] for file in entry.files if file[1] in folders and file[1] + file[2] in wanted]
         if found:
             owners[entry.pkgId] = found
 

@@ -6,7 +6,6 @@ pool's knowledge, what a role asks for the selection's; nothing is fetched here.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import solv
@@ -17,6 +16,7 @@ from isobuilder.lock import ActiveStream, Package
 from isobuilder.repository.comps import merge_comps, parse_comps
 from isobuilder.resolve.modules import Modules, active_streams
 from isobuilder.resolve.pool import PackagePool, Source
+from isobuilder.resolve.reasons import why_chosen
 from isobuilder.resolve.selection import INSTALLER, SCREENS, Ask, RoleRequest, Selection, select
 
 __all__ = ["Resolution", "RoleRequest", "Source", "resolve"]
@@ -34,12 +34,6 @@ _INSTALL_ONLY = (
 )
 # What libdnf tells libsolv (0.69, Goal.cpp), as far as it matters in an empty system.
 _FLAGS = (solv.Solver.SOLVER_FLAG_BEST_OBEY_POLICY, solv.Solver.SOLVER_FLAG_YUM_OBSOLETES)
-_WEAK_RELATIONS = MappingProxyType(
-    {
-        solv.Solver.SOLVER_REASON_RECOMMENDED: "recommended by",
-        solv.Solver.SOLVER_REASON_SUPPLEMENTED: "supplements",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -137,8 +131,10 @@ def _solve(pool: PackagePool, selection: Selection, problems: list[str]) -> Iter
     if found:
         return
     asked = {candidate.id: ask.reason for ask in reversed(selection.asks) for candidate in ask.candidates}
-    for solvable in solver.transaction().newsolvables():
-        yield solvable, asked.get(solvable.id) or _reason(solver, solvable)
+    chosen = solver.transaction().newsolvables()
+    why = why_chosen(pool, chosen, asked)
+    for solvable in chosen:
+        yield solvable, why[solvable.id]
 
 
 def _job(pool: PackagePool, ask: Ask) -> Any:
@@ -158,18 +154,6 @@ def _several_versions(pool: PackagePool) -> Iterator[Any]:
     how = solv.Job.SOLVER_MULTIVERSION | solv.Job.SOLVER_SOLVABLE_PROVIDES
     for name in _INSTALL_ONLY:
         yield pool.solv.Job(how, pool.solv.Dep(name).id)
-
-
-def _reason(solver: Any, solvable: Any) -> str:
-    """Why libsolv took a package that nobody asked for: the first that needed it."""
-    _, rule = solver.describe_decision(solvable)
-    for info in rule.allinfos() if rule else ():
-        if info.type == solv.Solver.SOLVER_RULE_PKG_REQUIRES and info.solvable:
-            return f"required by {info.solvable.name}"
-    for why, other, _ in solver.describe_weakdep_decision(solvable):
-        if other and why in _WEAK_RELATIONS:
-            return f"{_WEAK_RELATIONS[why]} {other.name}"
-    return "what else is chosen needs it"
 
 
 def _account(problem: Any, selection: Selection) -> Iterator[str]:
