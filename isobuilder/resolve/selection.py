@@ -3,7 +3,7 @@
 How it fits together is libsolv's business, in solve.py. The rules here are those of the installer's dnf.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -138,26 +138,32 @@ class _Selector:
             self.mistakes.append(f"{where}: {package.reason}: {self._unknown(package.name)}")
 
     def _grouped(self) -> Iterator[Ask]:
-        skipped = {group.id for group in self.role.request.excluded_groups}
+        skipped = self._skipped()
         environment = self.role.request.environment
         wanted = [*self.role.request.groups, *([environment] if environment else [])]
         for line in (line for line in wanted if line not in self.modules.choice.taken):
             where = self.role.where(line.line)
-            for group in self._groups(line, where):
-                if group.id not in skipped:
-                    yield from self._members(group, line.depth, where)
+            for group in self._groups(line, where, skipped):
+                yield from self._members(group, line.depth, where)
 
-    def _groups(self, wanted: WantedGroup, where: str) -> Iterator[Group]:
-        """The groups that one line of the kickstart stands for: one, or those of an environment."""
-        if wanted is not self.role.request.environment and (group := self.comps.group(wanted.id)):
-            yield group
-        elif environment := self.comps.environment(wanted.id):
-            yield from self._of_environment(environment, wanted.depth)
-        elif wanted is self.role.request.environment:
+    def _skipped(self) -> set[str]:
+        """The groups that lines leave out, by id: those that they mean, and those of environments that they mean."""
+        meant = [self.comps.matching(excluded.id) for excluded in self.role.request.excluded_groups]
+        named = {group.id for groups, _ in meant for group in groups}
+        return named | {name for _, environments in meant for each in environments for name in each.groups}
+
+    def _groups(self, wanted: WantedGroup, where: str, skipped: Collection[str]) -> Iterator[Group]:
+        """The groups that one line of the kickstart stands for, and those of environments that it stands for."""
+        groups, environments = self.comps.matching(wanted.id)
+        unknown = f"{where}: there is no group @{wanted.id}{did_you_mean(wanted.id, self.comps.groups)}"
+        if wanted is self.role.request.environment:
+            groups, environments = (), self.comps.environment(wanted.id)
             known = did_you_mean(wanted.id, self.comps.environments)
-            self.mistakes.append(f"{where}: there is no environment @^{wanted.id}{known}")
-        else:
-            self.mistakes.append(f"{where}: there is no group @{wanted.id}{did_you_mean(wanted.id, self.comps.groups)}")
+            unknown = f"{where}: there is no environment @^{wanted.id}{known}"
+        if not groups and not environments:
+            self.mistakes.append(unknown)
+        every = (*groups, *(group for each in environments for group in self._of_environment(each, wanted.depth)))
+        yield from (group for group in dict.fromkeys(every) if group.id not in skipped)
 
     def _of_environment(self, environment: Environment, depth: str) -> Iterator[Group]:
         for name in (*environment.groups, *(environment.options if depth == "optional" else ())):
