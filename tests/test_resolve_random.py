@@ -61,7 +61,7 @@ def _distribution(chance: random.Random) -> list[Fake]:
     packages = []
     for number in range(_COUNT):
         native = chance.random() < 0.6
-        for evr in {_evr(chance) for _ in range(chance.choice([1, 1, 2, 3]))}:
+        for evr in dict.fromkeys(_evr(chance) for _ in range(chance.choice([1, 1, 2, 3]))):
             changed = chance.random() < 0.1
             packages.append(_package(chance, number, evr, "x86_64" if native != changed else "noarch"))
             if native and chance.random() < 0.3:
