@@ -31,6 +31,8 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
     wanted = plan.blueprint.repositories
     found = upstream.look(wanted, facts.boot, plan.blueprint.tree, definition.arch, fetcher, cache)
     fetcher.fetch_all([file for r in found.repositories for file in wanted_metadata(r)], title="Metadata")
+    # In the order in which dnf loads them, which the medium's comps are put together in, too.
+    by_priority = sorted(zip(found.repositories, wanted, strict=True), key=lambda pair: pair[1].priority)
     sources = [
         Source(
             r.id,
@@ -40,7 +42,7 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
             includes=w.includes,
             hotfixes=w.module_hotfixes,
         )
-        for r, w in zip(found.repositories, wanted, strict=True)
+        for r, w in by_priority
     ]
     resolution = resolve(
         sources,
@@ -63,7 +65,7 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
         made_from=dict(plan.made_from),
         made_with=tool_versions(),
         keys=found.keys,
-        repositories=found.repositories,
+        repositories=tuple(r for r, _ in by_priority),
         boot=(
             *found.boot,
             *(
