@@ -96,6 +96,20 @@ class Fetcher:
             self._memory.keep_size(url, size)
         return size
 
+    def is_there(self, file: Wanted) -> bool:
+        """Whether the cache or any mirror has the file. Raises FetchError where no mirror says yes or no."""
+        if self._cache.has(file.sha256, file.size):
+            return True
+        if self._offline and not any(map(is_local, file.place.mirrors)):
+            return False
+        try:
+            self._persistence.persist(file.place, self._small.size)
+        except RefusedError as error:
+            if error.status in _GONE:
+                return False
+            raise
+        return True
+
     def require(self, urls: Iterable[str]) -> None:
         """Without a network: raise one FetchError for all of `urls` that would have to be asked for."""
         if self._offline and (unknown := [u for u in urls if not is_local(u) and self._memory.recall(u) is None]):
