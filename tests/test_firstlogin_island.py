@@ -14,22 +14,22 @@ from tests.firstlogin_pythons import WANTED, find_python
 ISLAND = Path(isobuilder.firstlogin.__file__).parent
 # What Python 3.6 has and a later one up to 3.13 removed, or warns about when it is imported; vermin does not tell. From
 # "What's New in Python", 3.7 to 3.13, and PEP 594.
-REMOVED_MODULES = frozenset(
-    "aifc asynchat asyncore audioop binhex cgi cgitb chunk crypt distutils dummy_threading formatter fpectl imghdr imp "
-    "lib2to3 macpath macurl2path mailcap msilib nis nntplib ossaudiodev parser pipes smtpd sndhdr spwd sunau "
-    "symbol telnetlib tkinter.tix uu xdrlib".split()
-)
-REMOVED_NAMES = frozenset(
-    "abc.abstractproperty asyncio.coroutine asyncio.async base64.encodestring base64.decodestring cgi.escape "
-    "collections.Mapping collections.MutableMapping collections.Sequence collections.Iterable collections.Callable "
-    "configparser.SafeConfigParser configparser.readfp fractions.gcd gettext.lgettext html.parser.HTMLParseError "
-    "inspect.getargspec inspect.formatargspec locale.format locale.resetlocale os.errno "
-    "platform.linux_distribution platform.dist platform.popen string.maketrans "
-    "sys.getcheckinterval sys.setcheckinterval sys.set_coroutine_wrapper time.clock "
-    "threading.Thread.isAlive typing.io typing.re unittest.makeSuite unittest.findTestCases "
-    "xml.etree.cElementTree datetime.datetime.utcnow datetime.datetime.utcfromtimestamp ssl.wrap_socket "
-    "ssl.match_hostname importlib.find_loader pkgutil.ImpImporter tempfile.mktemp logging.warn".split()
-)
+_MODULES = """
+aifc asynchat asyncore audioop binhex cgi cgitb chunk crypt distutils dummy_threading formatter fpectl imghdr
+imp lib2to3 macpath macurl2path mailcap msilib nis nntplib ossaudiodev parser pipes smtpd sndhdr spwd sunau
+symbol telnetlib tkinter.tix uu xdrlib
+"""
+_NAMES = """
+abc.abstractproperty asyncio.coroutine asyncio.async base64.encodestring base64.decodestring cgi.escape
+collections.Mapping collections.MutableMapping collections.Sequence collections.Iterable collections.Callable
+configparser.SafeConfigParser configparser.readfp fractions.gcd gettext.lgettext html.parser.HTMLParseError
+inspect.getargspec inspect.formatargspec locale.format locale.resetlocale os.errno platform.linux_distribution
+platform.dist platform.popen string.maketrans sys.getcheckinterval sys.setcheckinterval
+sys.set_coroutine_wrapper time.clock threading.Thread.isAlive typing.io typing.re unittest.makeSuite
+unittest.findTestCases xml.etree.cElementTree datetime.datetime.utcnow datetime.datetime.utcfromtimestamp
+ssl.wrap_socket ssl.match_hostname importlib.find_loader pkgutil.ImpImporter tempfile.mktemp logging.warn
+"""
+REMOVED_MODULES, REMOVED_NAMES = frozenset(_MODULES.split()), frozenset(_NAMES.split())
 
 
 def modules() -> list[Path]:
