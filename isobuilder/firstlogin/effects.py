@@ -307,4 +307,6 @@ def _remove(place: str) -> None:
 
 def _private_folder(folder: str) -> None:
     if not os.path.isdir(folder):
-        os.makedirs(folder, mode=0o700)
+        # Folders above it too: a mode that is given to makedirs is for the last one.
+        _private_folder(os.path.dirname(folder))
+        os.mkdir(folder, 0o700)

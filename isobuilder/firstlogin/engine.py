@@ -171,9 +171,8 @@ class Engine:
             self._terminal.say("Secrets are nowhere written down; they are asked for again.")
             answers = interview.ask_from()
         self._hide_secrets(answers)
-        wanted = plan.make(self._parts.wanted(answers, machine, self._effects), self._effects)
-        fresh = {(step.key, step.again): step for step in wanted if step.secret}
-        return [fresh.get((step.key, step.again), step) if step.secret else step for step in run.steps], answers
+        fresh = plan.secrets(self._parts.wanted(answers, machine, self._effects))
+        return [fresh.get(step.key, step) if step.secret else step for step in run.steps], answers
 
     # Asking and checking.
 

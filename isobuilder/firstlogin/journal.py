@@ -75,6 +75,7 @@ class Journal:
         place = self._backup(folder, number)
         if self._effects.exists(place + ".what"):
             return
+        self._effects.make_folder(f"{folder}/backup")
         kept: Dict[str, Any] = {"kind": "absent"}
         target = self._effects.target(path)
         if target is not None:

@@ -84,7 +84,8 @@ class Question(NamedTuple):
 
     `prompt` may name {port}. `default` makes a proposal out of machine and answers so far ("" for none). `asked` says
     whether the question arises, of the answers so far alone; `listing` is what to choose from. `needed`: without an
-    answer in a file, somebody has to be asked. The answer of a `secret` one is never shown, logged or saved.
+    answer in a file, somebody has to be asked. The answer of a `secret` one is never shown, logged or saved. A `shared`
+    one is usually the same for many machines.
     """
 
     key: str
@@ -97,6 +98,7 @@ class Question(NamedTuple):
     listing: Callable[[Machine], Sequence[str]] = lambda _machine: ()
     needed: bool = False
     secret: bool = False
+    shared: bool = False
 
 
 class Problem(NamedTuple):

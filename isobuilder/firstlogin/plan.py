@@ -11,9 +11,10 @@ HIDDEN = "(a secret; not shown)"
 
 
 class Step(NamedTuple):
-    """One step. Its `key` names it for people and across runs; `again` tells apart steps that are called the same.
+    """One step. Its `key` names it.
 
-    `content` is that of a file or the target of a link. A `secret` step's content or input is kept in memory alone.
+    `content` is that of a file, the target of a link, or a command's input. That of a `secret` step is kept in memory
+    alone.
     """
 
     kind: str
@@ -26,7 +27,6 @@ class Step(NamedTuple):
     timeout: int = 120
     cuts: bool = False
     secret: bool = False
-    again: int = 0
 
     @property
     def key(self) -> str:
@@ -60,34 +60,39 @@ def make(wanted: Iterable[object], effects: Effects) -> List[Step]:
             changing.add(step.path)
     for number, row in enumerate(rows):
         if isinstance(row, Command) and (row.needed or changing.intersection(row.after)):
-            steps[number] = Step(
-                RUN,
-                content=row.secret_input,
-                argv=row.argv,
-                undo=row.undo,
-                why=row.why,
-                timeout=row.timeout,
-                cuts=row.cuts,
-                secret=bool(row.secret_input),
-            )
-    return _told_apart([steps[number] for number in sorted(steps)])
+            steps[number] = _run(row)
+    return [steps[number] for number in sorted(steps)]
 
 
-def _told_apart(steps: Sequence[Step]) -> List[Step]:
-    seen: Dict[str, int] = {}
-    result = []
-    for step in steps:
-        again = seen.get(step.key, 0)
-        seen[step.key] = again + 1
-        result.append(step._replace(again=again))
-    return result
+def secrets(wanted: Iterable[object]) -> Dict[str, Step]:
+    """The steps that have a secret in them, by key, whether the machine needs them now or not."""
+    found = [_written(row) for row in wanted if isinstance(row, File) and row.secret]
+    found += [_run(row) for row in wanted if isinstance(row, Command) and row.secret_input]
+    return {step.key: step for step in found}
+
+
+def _run(row: Command) -> Step:
+    return Step(
+        RUN,
+        content=row.secret_input,
+        argv=row.argv,
+        undo=row.undo,
+        why=row.why,
+        timeout=row.timeout,
+        cuts=row.cuts,
+        secret=bool(row.secret_input),
+    )
+
+
+def _written(row: File) -> Step:
+    return Step(WRITE, row.path, row.content, row.mode, secret=row.secret)
 
 
 def _of_file(row: object, effects: Effects) -> Optional[Step]:
     if isinstance(row, File):
         data = row.content.encode("utf-8", "surrogateescape")
         same = effects.read_bytes(row.path) == data and effects.mode(row.path) in (row.mode, 0o777)
-        return None if same else Step(WRITE, row.path, row.content, row.mode, secret=row.secret)
+        return None if same else _written(row)
     if isinstance(row, Link):
         return None if effects.target(row.path) == row.target else Step(LINK, row.path, row.target)
     if isinstance(row, Absent):

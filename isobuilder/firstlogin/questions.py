@@ -111,6 +111,7 @@ QUESTIONS = (
     ),
     Question(
         key="gateway",
+        shared=True,
         prompt="Gateway, or none",
         help="The router in this machine's network that leads to all other networks. With none, the machine reaches "
         "only what is in its own networks.",
@@ -122,6 +123,7 @@ QUESTIONS = (
     ),
     Question(
         key="dns",
+        shared=True,
         prompt="DNS servers",
         help="One to three addresses of name servers, with a space between them. auto takes those that DHCP gives.",
         example="192.168.1.1 192.168.1.2",
@@ -140,6 +142,7 @@ QUESTIONS = (
     ),
     Question(
         key="ntp",
+        shared=True,
         prompt="Time servers, or keep",
         help="Names or addresses of NTP servers, with a space between them. All machines of a cloud must agree on the "
         "time, so give all of them the same servers. keep leaves those of this machine's configuration.",
@@ -149,6 +152,7 @@ QUESTIONS = (
     ),
     Question(
         key="timezone",
+        shared=True,
         prompt="Time zone",
         help="The time zone that this machine shows times in, by its name in the time zone database. The clock itself "
         "runs in UTC.",
