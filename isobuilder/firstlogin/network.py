@@ -36,10 +36,9 @@ def fits(answers: Answers) -> Iterator[Problem]:
     main = answers.get("interface")
     if main in others:
         yield Problem(OTHER_PORT + str(main), f"{main} is the main port; its address is another question", "Remove it.")
-    if answers.get("bridge", rules.NONE) in [main, *others]:
-        yield Problem(
-            "bridge", "{} is a port".format(answers["bridge"]), "Give the bridge a name of its own, as in br0."
-        )
+    bridge = answers.get("bridge", rules.NONE)
+    if bridge != rules.NONE and bridge in [main, *others]:
+        yield Problem("bridge", f"{bridge} is a port", "Give the bridge a name of its own, as in br0.")
     yield from _overlaps(
         [("address", "the main port", address)]
         + [(OTHER_PORT + name, name, other) for name, other in sorted(others.items())]
