@@ -19,6 +19,9 @@ from .parts import Parts
 from .plan import Step
 from .runner import PATIENCE, Runner
 
+# At boot, answers on a server are asked for so often, with so many seconds between.
+_TRIES, _BETWEEN_TRIES = 6, 10
+
 
 class Engine:
     """The wizard on one machine."""
@@ -41,6 +44,7 @@ class Engine:
         found = sources.find(self._effects, machine, self._parts, path)
         self._refuse_mistakes(found, path)
         self._greet(machine)
+        self._refuse_machine(machine)
         given, proposed = (found.answers, {}) if path else ({}, found.answers)
         interview = Interview(self._terminal, self._parts, machine, self._effects, given, proposed)
         complete, missing = interview.unattended()
@@ -98,8 +102,9 @@ class Engine:
         if self._effects.exists(journal.DONE):
             return EXIT_DONE
         machine = machines.look(self._effects)
-        found = sources.find(self._effects, machine, self._parts)
+        found = self._found_in_the_end(machine)
         self._refuse_mistakes(found, None)
+        self._refuse_machine(machine)
         interview = Interview(self._terminal, self._parts, machine, self._effects, found.answers, {})
         answers, missing = interview.unattended()
         if missing:
@@ -107,6 +112,15 @@ class Engine:
             return EXIT_DONE
         steps = self._planned(self._fitting(answers, machine), machine)
         return self._runner.carry_out(steps, answers, machine, unattended=True)
+
+    def _found_in_the_end(self, machine: Machine) -> sources.Found:
+        """All answers that there are; a server may be there a little later than we. Raises SetupError."""
+        for _ in range(_TRIES):
+            found = sources.find(self._effects, machine, self._parts)
+            if not found.failures:
+                return found
+            self._effects.sleep(_BETWEEN_TRIES)
+        raise SetupError(EXIT_ANSWERS, "Answers could not be had; nothing was changed.", *found.failures)
 
     def close(self) -> None:
         """Let others work."""
@@ -188,6 +202,12 @@ class Engine:
             self._tell(f"note: answers could not be had: {failure}")
         if found.mistakes:
             raise SetupError(EXIT_ANSWERS, "There are mistakes in the answers; nothing was changed.", *found.mistakes)
+
+    def _refuse_machine(self, machine: Machine) -> None:
+        """Go no further where no answer would help. Raises SetupError."""
+        for problem in self._parts.suits({}, machine, self._effects):
+            if not problem.key and not problem.warning:
+                raise SetupError(EXIT_PREFLIGHT, f"{problem.what}. {problem.instead}")
 
     def _asked(self, interview: Interview, machine: Machine) -> Answers:
         """Answers that fit, asked for until they do."""

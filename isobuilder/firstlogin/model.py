@@ -102,7 +102,10 @@ class Question(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """Something that does not fit together, at the answer `key`; a `warning` does not stop anybody."""
+    """Something that does not fit together, at the answer `key`; a `warning` does not stop anybody.
+
+    Without a key no answer can mend it.
+    """
 
     key: str
     what: str

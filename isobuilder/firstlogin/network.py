@@ -80,7 +80,7 @@ def suits(answers: Answers, machine: Machine, effects: Effects) -> Iterator[Prob
     """What does not fit this machine."""
     names = [port.name for port in machine.ports]
     if not names:
-        yield Problem("interface", "This machine has no Ethernet port", "Is the driver of its card loaded?")
+        yield Problem("", "This machine has no Ethernet port", "Is the driver of its card loaded?")
         return
     listed = "This machine has {}.".format(", ".join(names))
     port = main_port(machine, answers)
