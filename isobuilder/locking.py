@@ -10,7 +10,7 @@ from isobuilder.fetch.cache import Cache
 from isobuilder.fetch.fetcher import Fetcher
 from isobuilder.inputs import wanted_metadata
 from isobuilder.lock import BootFile, Lock, LockedRepository, differences, dump_lock, read_lock
-from isobuilder.package import INPUT, own_repository, package_digest
+from isobuilder.package import INPUT, make_own, package_digest
 from isobuilder.plan import Plan
 from isobuilder.progress import Progress
 from isobuilder.resolve.pool import Source
@@ -32,7 +32,7 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
     wanted = plan.blueprint.repositories
     found = upstream.look(wanted, facts.boot, plan.blueprint.tree, definition.arch, fetcher, cache)
     fetcher.fetch_all([file for r in found.repositories for file in wanted_metadata(r)], title="Metadata")
-    own = own_repository(plan.release, cache)
+    own = make_own(plan.release, cache).repository
     sources = [
         _own_source(own, cache),
         *(

@@ -170,8 +170,6 @@ class Part(NamedTuple):
     are given, and change nothing.
     """
 
-    name: str
-    title: str
     question: Callable[[str], Optional[Question]]
     documented: Callable[[], Sequence[Question]]
     questions: Callable[[Machine, Answers], Sequence[Question]]

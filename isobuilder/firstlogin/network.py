@@ -141,9 +141,9 @@ def _is_free(key: str, address: str, name: str, machine: Machine, effects: Effec
     if wanted in own or port is None or not port.link:
         return
     said = probes.someone_has(effects, port.bridge or name, wanted)
-    if said == "answered":
+    if said == probes.ANSWERED:
         yield Problem(key, f"Another machine on the wire of {name} has {wanted}", "Give one that is free.")
-    elif said == "unknown":
+    elif said == probes.UNKNOWN:
         what = f"Nobody could be asked whether {wanted} is free"
         yield Problem(key, what, "Make sure that no other machine has it.", warning=True)
 
