@@ -11,6 +11,7 @@ from isobuilder.iso.writer import Written, check_output, write_iso
 from isobuilder.lock import Lock
 from isobuilder.locking import make_lock, matching_lock, other_versions, tool_versions, write_lock
 from isobuilder.manifest import dump_manifest
+from isobuilder.package import provide_own
 from isobuilder.plan import Plan
 from isobuilder.progress import Progress
 from isobuilder.verify.examine import examine
@@ -28,6 +29,7 @@ def build(
     check_output(iso, force=force)
     with cache.in_use():
         lock = _lock(plan, fetcher, cache, progress, epoch=epoch)
+        provide_own(lock, plan.release, cache)
         fetch_inputs(lock, fetcher, cache, output, progress)
         signers = check_packages(lock, cache, progress)
         tree = compose(plan, lock, cache)

@@ -15,6 +15,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from isobuilder import __version__
+from isobuilder.answerscommands import answers_app
 from isobuilder.cachecommands import cache_app
 from isobuilder.errors import BootError, HostError, IsobuilderError, UsageError
 from isobuilder.verifycommand import verify
@@ -26,7 +27,7 @@ EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     help="One definition file in, one installer ISO for the machines of a private cloud out.",
-    epilog="Exit codes: 0 done, 1 a bug of ours, 2 usage, 3 definition, kickstart or lock, 4 fetch, 5 trust, "
+    epilog="Exit codes: 0 done, 1 a bug of ours, 2 usage, 3 definition, kickstart, answers or lock, 4 fetch, 5 trust, "
     "6 packages, 7 this machine, 8 the medium or its boot, 130 interrupted.",
     no_args_is_help=True,
     rich_markup_mode=None,  # its help costs 0.15 s at every start
@@ -232,6 +233,7 @@ def schema() -> None:
     typer.echo(json.dumps(dialect | Definition.model_json_schema(), indent=2))
 
 
+app.add_typer(answers_app, name="answers", short_help="Look after answers for the wizard.")
 app.command("verify", short_help="Examine a finished medium without booting it.")(verify)
 app.add_typer(cache_app, name="cache", short_help="Look after the cache of downloads.")
 

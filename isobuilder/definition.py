@@ -16,11 +16,13 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PrivateAttr,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import CoreSchema, core_schema
 
 from isobuilder.addresses import Folder, Source, Url, as_address
+from isobuilder.answers import check_table, table_as_text, table_schema
 from isobuilder.resources import data_folder
 from isobuilder.schema import Many, Matching, OneOrMany, Table, did_you_mean, load_toml
 
@@ -181,6 +183,12 @@ class Repository(Table):
         return self
 
     @model_validator(mode="after")
+    def _is_not_ours(self) -> Self:
+        if self.id == "isobuilder":
+            raise ValueError("the packages that isobuilder makes itself have the id 'isobuilder'; take another")
+        return self
+
+    @model_validator(mode="after")
     def _keys_are_pinned(self) -> Self:
         if self.trust == "signed" and not (self.gpgkey and self.fingerprint):
             raise ValueError('gpgkey and fingerprint are required, or trust = "unsigned" to take packages from anyone')
@@ -285,7 +293,7 @@ class Definition(Table):
 
     `source` is an installer DVD of the release, as an ISO or a folder, which takes the place of the installer's tree
     and of the release's own repositories. `keys` is a folder (or an ISO) that has all key files, by the names that they
-    are published under.
+    are published under. `answers` are for the wizard of the first login, in its canonical form.
     """
 
     version: Literal[1]
@@ -302,6 +310,7 @@ class Definition(Table):
     menu: Menu = Menu()
     repository: Annotated[Many[Repository], AfterValidator(unlike_ids)] = ()
     role: dict[RoleName, RoleDefinition] = Field(default_factory=dict)
+    answers: Annotated[dict[str, Any], AfterValidator(check_table), WithJsonSchema(table_schema())] | None = None
 
     _path: Path = PrivateAttr(default=Path())
 
@@ -312,6 +321,11 @@ class Definition(Table):
     @property
     def folder(self) -> Path:
         return self._path.parent
+
+    @property
+    def answers_text(self) -> str | None:
+        """The answers as the file that the wizard reads, if there are any."""
+        return table_as_text(self.answers) if self.answers else None
 
 
 def fill_in(url: str, arch: str) -> str:

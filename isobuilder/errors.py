@@ -35,6 +35,12 @@ class DefinitionError(IsobuilderError):
     exit_code = 3
 
 
+class AnswersError(IsobuilderError):
+    """Answers for the wizard cannot be, alone or together."""
+
+    exit_code = 3
+
+
 class KickstartError(IsobuilderError):
     """A role's kickstart does not render, or the installer of the release would not take it."""
 

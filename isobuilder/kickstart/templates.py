@@ -63,6 +63,7 @@ def template_values(role: Role, blueprint: Blueprint) -> dict[str, object]:
         "medium": {"name": definition.name, "volume_id": blueprint.volume_id, "mark": blueprint.mark},
         "product": product and {"id": product.id, "title": product.title, **vars(_plain(blueprint.edition))},
         "repositories": _installed_repositories(blueprint),
+        "answers": definition.answers_text,
         "accepts": lambda line: accepts(line, release.kickstart.syntax),
     }
 

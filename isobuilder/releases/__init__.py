@@ -91,18 +91,24 @@ class KickstartFacts(Table):
 class Installed(Table):
     """The installed system. `stock_repositories`: the repository files of its own packages still work.
 
-    `https` is false where its TLS is too old for today's servers: what is signed is fetched by http then.
+    `https` is false where its TLS is too old for today's servers: what is signed is fetched by http then. `init` is
+    what starts its services.
     """
 
     stock_repositories: bool = True
     https: bool = True
+    init: Literal["sysv", "systemd"] = "systemd"
 
 
 class Wizard(Table):
-    """What the wizard of the first login runs on: an interpreter of Python 3.6 or later, and the package it is in."""
+    """What the wizard of the first login runs on: an interpreter of Python 3.6 or later, and the package it is in.
+
+    `libraries` is the folder of its shared libraries, where the system does not look for them by itself.
+    """
 
     python: AbsolutePath = "/usr/bin/python3"
     package: PackageName = "python3"
+    libraries: AbsolutePath | None = None
 
 
 class Bios(Table):
@@ -207,8 +213,8 @@ class Release(Table):
     `rebuilds` are the families whose media of the same first number have the same packages and installer.
     `variant` is the one that .treeinfo names (installers of 8 and later take the repository of "BaseOS" for the base),
     absent where it names none; `platform` what modules require of it, as in its os-release's PLATFORM_ID (absent: what
-    the repositories say). `network` is how the installed system keeps the configuration of its network, and `wizard`
-    what a wizard of the first login could run on: facts for templates, no code of ours reads them yet.
+    the repositories say). `network` is how the installed system keeps the configuration of its network: as ifcfg files
+    of the service "network", or as NetworkManager's keyfiles.
     """
 
     id: Annotated[str, Matching(r"[a-z0-9][a-z0-9.-]{0,30}", "a release's short name")]

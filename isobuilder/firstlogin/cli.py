@@ -1,0 +1,90 @@
+"""The command line of cloud-setup: arguments to the engine, failures to exit codes."""
+
+import argparse
+import os
+import signal
+import sys
+from typing import List, Optional
+
+from .dialogue import LeftError, Terminal, printable
+from .effects import Effects
+from .engine import Engine
+from .exits import COME_BACK, EXIT_LEFT, EXIT_STEP, EXIT_USAGE, SetupError
+from .log import Log
+
+_EPILOG = (
+    "Exit codes: 0 done, 2 usage, 3 answers that cannot be, 4 the machine will not do, 5 a step failed (run it again "
+    "to go on, or roll back), 130 left or interrupted."
+)
+
+
+def main(argv: Optional[List[str]] = None, effects: Optional[Effects] = None) -> int:
+    """Run the wizard; its exit code."""
+    arguments = _parser().parse_args(argv)
+    effects = effects or Effects()
+    terminal = Terminal(environ=effects.environ)
+    signal.signal(signal.SIGTERM, _interrupt)
+    # A session that ends must not stop the steps that ended it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        return _run(arguments, Engine(effects, terminal), effects)
+    except SetupError as refusal:
+        if effects.is_root:
+            Log(effects).say("\n".join(refusal.lines))
+        for line in refusal.lines:
+            _complain(line)
+        return refusal.code
+    except LeftError:
+        terminal.line("")
+        terminal.say(f"You have left. Nothing was changed since. {COME_BACK}")
+        return EXIT_LEFT
+    except KeyboardInterrupt:
+        terminal.line("")
+        terminal.say(f"Interrupted. {COME_BACK}")
+        return EXIT_LEFT
+    except OSError as error:
+        _complain("{}: {}".format(error.filename or "the system", error.strerror or error))
+        return EXIT_STEP
+
+
+def _run(arguments: argparse.Namespace, wizard: Engine, effects: Effects) -> int:
+    if not effects.is_root:
+        raise SetupError(EXIT_USAGE, "Only root can set up this machine.")
+    if arguments.command == "confirm":
+        return wizard.confirm()
+    if arguments.command == "rollback":
+        return wizard.roll_back()
+    if arguments.command == "guard":
+        return wizard.guard()
+    if arguments.command == "boot":
+        return wizard.at_boot()
+    path, save = (one and os.path.abspath(one) for one in (arguments.answers, arguments.save_answers))
+    if save and effects.exists(save):
+        raise SetupError(EXIT_USAGE, f"{save} is there already; name another file.")
+    return wizard.configure(path, save, dry_run=arguments.dry_run)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cloud-setup", description="Sets up this machine: its name, network and time.", epilog=_EPILOG
+    )
+    parser.add_argument(
+        "command",
+        nargs="?",
+        choices=("confirm", "rollback", "boot", "guard"),
+        metavar="COMMAND",
+        help="confirm: the network that was changed from far away works; rollback: undo what the last run did; without "
+        "a command, ask and set up (boot and guard are for the system itself)",
+    )
+    parser.add_argument("--answers", metavar="FILE", help="take the answers from FILE and ask only for what it lacks")
+    parser.add_argument("--save-answers", metavar="FILE", help="write the answers, without secrets, to FILE")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be done, and change nothing")
+    return parser
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(f"cloud-setup: {printable(text)}\n")
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
