@@ -118,6 +118,7 @@ def test_exit_codes_are_the_published_ones() -> None:
         "IsobuilderError": 1,
         "UsageError": 2,
         "DefinitionError": 3,
+        "AnswersError": 3,
         "KickstartError": 3,
         "LockError": 3,
         "FetchError": 4,
