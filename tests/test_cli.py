@@ -119,7 +119,6 @@ def test_exit_codes_are_the_published_ones() -> None:
         "UsageError": 2,
         "AnswersError": 3,
         "DefinitionError": 3,
-        "AnswersError": 3,
         "KickstartError": 3,
         "LockError": 3,
         "FetchError": 4,
