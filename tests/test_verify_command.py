@@ -102,6 +102,28 @@ def test_quick_does_not_read_all(stock_media: dict[str, StockMedium], tmp_path: 
     assert isobuilder("verify", "--quick", str(iso)).returncode == 0
 
 
+def test_what_stands_on_a_medium_cannot_speak_to_a_terminal(
+    stock_media: dict[str, StockMedium], tmp_path: Path
+) -> None:
+    def change(tree: Path) -> None:
+        for name in (b"a\nb.rpm", b"red\x1b[31m.rpm", b"no\xff.rpm", "c1\x9b31m.rpm".encode(), "\u202e.rpm".encode()):
+            Path(os.fsdecode(os.fsencode(tree / "Packages") + b"/" + name)).write_bytes(b"x")
+        path = tree / ".treeinfo"
+        path.write_text(path.read_text().replace("CentOS Stream", "Cent\x1b]0;x\x07OS"))
+        path = tree / "isolinux/isolinux.cfg"
+        path.write_text(path.read_text().replace("kernel vmlinuz", f"kernel \x1b[2Jv{'x' * 3000}", 1))
+
+    iso = stock_media["9"].changed(tmp_path, change).rename(tmp_path / "a\x1b[1m\udcff.iso")
+    verdict = examine(iso, progress=Silent())
+    for text in ("\n".join(verdict.lines()), verdict.json(), verdict.sarif(tuple(CATALOGUE.values()))):
+        assert text.replace("\n", "").isprintable()
+        assert text.encode()
+    assert "Packages/a\\nb.rpm: " in "\n".join(verdict.lines())
+    assert "Packages/no\\xff.rpm: " in "\n".join(verdict.lines())
+    assert max(map(len, verdict.lines())) < 1300
+    assert Sarif.model_validate_json(verdict.sarif(tuple(CATALOGUE.values())))
+
+
 def test_the_readme_lists_every_finding(pytestconfig: pytest.Config) -> None:
     head, start, rest = README.read_text().partition("--regenerate -->\n")
     listed, end, tail = rest.partition("<!-- findings end -->")

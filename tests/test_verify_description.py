@@ -64,6 +64,11 @@ BREAKS: dict[str, tuple[Callable[[Path], None], set[tuple[str, str]]]] = {
         appended("images/efiboot.img", bytes(2048)),
         {("treeinfo-image-differs", "images/efiboot.img")},
     ),
+    "another release": (
+        replaced(".discinfo", "CentOS Stream 9", "CentOS Stream 8"),
+        {("version-differs", ".discinfo, line 2")},
+    ),
+    "a vendor's own count": (replaced(".discinfo", "CentOS Stream 9", "Racks 1.8"), set()),
     "no sum": (
         replaced(TREEINFO, "images/install.img = sha256:", "images/install.img = crc:"),
         {("treeinfo-sum-malformed", TREEINFO)},
@@ -103,7 +108,7 @@ def test_each_break_is_found_and_nothing_else(name: str, stock_media: dict[str, 
     change, expected = BREAKS[name]
     assert expected <= (seen := found(stock_media["9"].changed(tmp_path, change)))
     # Other checks may follow from some of these breaks; descriptions raise nothing more.
-    kinds = ("treeinfo", "discinfo", "media-repo", "arch")
+    kinds = ("treeinfo", "discinfo", "media-repo", "arch", "version")
     assert {finding for finding in seen if finding[0].startswith(kinds)} == expected
 
 

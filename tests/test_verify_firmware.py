@@ -204,6 +204,8 @@ FLIPPED = bytes([loader("grubx64.efi")[300_000] ^ 1])
         (written(KERNEL, bytes(40_000)), [("kernel-damaged", KERNEL)]),
         (written(KERNEL, b"<html>404</html>" * 100), [("kernel-damaged", KERNEL)]),
         (edited(KERNEL, 0x1FE, b"\0\0"), [("kernel-damaged", KERNEL)]),
+        (edited(ISOLINUX_KERNEL, 30_000, b"other"), [("boot-files-differ", ISOLINUX_KERNEL)]),
+        (cut("isolinux/initrd.img", 60_000), [("initrd-damaged", "isolinux/initrd.img")]),
         (edited(KERNEL, 0x404, b"\x64\xaa"), [("kernel-damaged", KERNEL)]),
         (written(KERNEL, bytes(0x38) + b"ARM\x64" + noise("arm", 9000)), [("kernel-machine", KERNEL)]),
         (written(INITRD, b""), [("initrd-damaged", INITRD)]),

@@ -65,6 +65,42 @@ BREAKS: dict[str, tuple[Change, set[tuple[str, str]]]] = {
     ),
     "no such package": (lines("bash\n", "basch\n"), {("packages-unresolved", f"{ROLE}, line 12")}),
     "no such group": (lines("@core\n", "@core\n@cores\n"), {("packages-unresolved", f"{ROLE}, line 12")}),
+    "nothing": (kickstart("# later\n\n"), {("kickstart-unreadable", ROLE)}),
+    "a byte order mark": (kickstart("\ufeff" + KICKSTART), {("kickstart-unreadable", ROLE)}),
+    "a script from Windows": (
+        lines("%end\n", "%end\r\n%post\r\necho hello >/root/hello\r\n%end\r\n"),
+        {("kickstart-line-ends", f"{ROLE}, line 15")},
+    ),
+    "commands from Windows": (kickstart(KICKSTART.replace("\n", "\r\n")), set()),
+    "an image that is not there": (
+        kickstart("liveimg --url=file:///run/install/repo/root.tar\nrootpw --lock\n"),
+        {("kickstart-repository-missing", f"{ROLE}, line 1")},
+    ),
+    "an image that is there": (kickstart("liveimg --url=file:///run/install/repo/images/install.img\n"), set()),
+    "a folder that is not there": (
+        lines("cdrom\n", "harddrive --partition=LABEL=CentOS-Stream-9-BaseOS-x86_64 --dir=/os\n"),
+        {("kickstart-repository-missing", f"{ROLE}, line 3")},
+    ),
+    "the folder of the medium": (
+        lines("cdrom\n", "harddrive --partition=LABEL=CentOS-Stream-9-BaseOS-x86_64 --dir=/\n"),
+        set(),
+    ),
+    "a section of no release": (
+        kickstart(KICKSTART + "%pots\n%end\n"),
+        {("kickstart-refused", f"{ROLE}, line 14: %pots")},
+    ),
+    "itself, over and over": (
+        kickstart(KICKSTART.replace("text\n", "text\n" + "%include /run/install/repo/ks/role.cfg\n" * 3000)),
+        {("kickstart-unreadable", ROLE)},
+    ),
+    "a line as long as a book": (
+        kickstart(f"user --name=x --groups={'a,' * 400_000}\n{KICKSTART}"),
+        {("kickstart-unreadable", ROLE)},
+    ),
+    "all packages that ever were": (
+        kickstart(KICKSTART.replace("bash\n", "".join(f"package{number}\n" for number in range(20_000)))),
+        {("kickstart-unreadable", ROLE)},
+    ),
     "not text": (latin, {("kickstart-unreadable", ROLE)}),
     "an include that is not there": (
         lines("reboot\n", "reboot\n%include /run/install/repo/ks/disk.ks\n"),
@@ -145,6 +181,15 @@ def test_mistakes_of_one_role_do_not_hide_those_of_another(stock_media: dict[str
     iso = stock_media["9"].changed(tmp_path, change)
     places = {place for kind, place in found(iso) if kind == "packages-unresolved"}
     assert places == {"ks/one.cfg, line 12", "ks/two.cfg"}
+
+
+def test_installers_of_python_2_take_any_encoding(stock_media: dict[str, StockMedium], tmp_path: Path) -> None:
+    def change(tree: Path) -> None:
+        (tree / "ks").mkdir()
+        (tree / ROLE).write_bytes("# \xe9t\xe9\n".encode("latin-1") + KICKSTART.encode())
+
+    iso = stock_media["7"].changed(tmp_path, change)
+    assert "kickstart-unreadable" not in {kind for kind, _ in found(iso)}
 
 
 def test_includes_on_the_medium_are_read_in_their_place(stock_media: dict[str, StockMedium], tmp_path: Path) -> None:

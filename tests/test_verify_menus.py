@@ -54,6 +54,11 @@ def test_good_media_raise_nothing(name: str, stock_media: dict[str, StockMedium]
 
 
 # What is broken, in which medium, how, and what is said: each kind with its place.
+def linked(tree: Path) -> None:
+    (tree / ISOLINUX).with_name("vmlinuz").unlink()
+    (tree / ISOLINUX).with_name("vmlinuz").symlink_to("../images/pxeboot/vmlinuz")
+
+
 CASES: dict[str, tuple[str, Change, list[tuple[str, str]]]] = {
     # Menus that are not there or not to be read.
     "no isolinux.cfg": ("9", remove(ISOLINUX), [("menu-missing", "isolinux/isolinux.bin")]),
@@ -102,6 +107,16 @@ CASES: dict[str, tuple[str, Change, list[tuple[str, str]]]] = {
     "an empty kernel": ("9", write("isolinux/vmlinuz", b""), [("menu-kernel-missing", f"{ISOLINUX}, line 12")]),
     "no initrd": ("9", edit(ISOLINUX, "initrd=initrd.img", "initrd=initrd.gz", 1),
                   [("menu-initrd-missing", f"{ISOLINUX}, line 13")]),
+    "a kernel that is a link": (
+        "9",
+        linked,
+        [("menu-kernel-missing", f"{ISOLINUX}, line 12")],
+    ),
+    "a kickstart at no address": ("9", everywhere("inst.ks=hd:LABEL=CentOS-Stream-9-BaseOS-x86_64:/ks.cfg",
+                                                  "inst.ks=@KICKSTART@"),
+                                  [("menu-kickstart-missing", f"{ISOLINUX}, line 34")]),
+    "a label without LABEL=": ("9", everywhere("inst.ks=hd:LABEL=", "inst.ks=hd:"),
+                               [("menu-label-other", f"{ISOLINUX}, line 34")]),
     "capitals of an initrd": ("10", edit(BIOS, "pxeboot/initrd.img", "pxeboot/Initrd.img", 1),
                               [("menu-initrd-missing", f"{BIOS}, line 21")]),
     "no initrd named": ("9", edit(ISOLINUX, "initrd=initrd.img ", "", 1), [("menu-no-initrd", f"{ISOLINUX}, line 13")]),

@@ -4,6 +4,8 @@ import gzip
 import hashlib
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,6 +96,11 @@ def unlisted(tree: Path) -> None:
     shutil.copyfile(tree / PACKAGE, tree / "Packages/other-1.0-1.noarch.rpm")
 
 
+def moved(tree: Path) -> None:
+    (tree / "other").mkdir()
+    (tree / PACKAGE).rename(tree / "other" / Path(PACKAGE).name)
+
+
 BREAKS: dict[str, tuple[Callable[[Path], None], set[tuple[str, str]]]] = {
     "a package is not there": (lambda tree: (tree / PACKAGE).unlink(), {("package-missing", PACKAGE)}),
     "one bit of a package": (changed_byte(PACKAGE), {("package-sum-differs", PACKAGE)}),
@@ -110,6 +117,12 @@ BREAKS: dict[str, tuple[Callable[[Path], None], set[tuple[str, str]]]] = {
         ),
         {("package-elsewhere", PLACE)},
     ),
+    "comps that are none": (
+        rewritten("comps", lambda text: text.replace("</group>", "")),
+        {("repodata-malformed", "COMPS")},
+    ),
+    "no primary": (lambda tree: one(tree, "primary").unlink(), {("repodata-missing", REPOMD)}),
+    "a package in a folder of another name": (moved, {("package-missing", PACKAGE)}),
     "no filelists": (no_filelists, {("repodata-missing", REPOMD)}),
     "no comps": (no_comps, {("repodata-missing", REPOMD)}),
     "no changelogs": (no_other, {("repodata-extra-missing", REPOMD)}),
@@ -134,7 +147,8 @@ def test_each_break_is_found_and_nothing_else(name: str, stock_media: dict[str, 
 
     seen = found(stock_media["9"].changed(tmp_path, run))
     kinds = ("package-", "repodata-")
-    assert {finding for finding in seen if finding[0].startswith(kinds)} == expected
+    named = {(kind, "COMPS" if "comps" in place else place) for kind, place in seen if kind.startswith(kinds)}
+    assert named == expected
 
 
 def test_damaged_metadata_is_told_by_its_sum_and_by_its_content(
@@ -143,6 +157,31 @@ def test_damaged_metadata_is_told_by_its_sum_and_by_its_content(
     iso = stock_media["9"].changed(tmp_path, damaged_gzip)
     kinds = {kind for kind, _ in found(iso)}
     assert {"repodata-sum-differs", "repodata-malformed"} <= kinds
+
+
+def test_metadata_must_be_packed_as_the_installer_of_its_release_reads_it(
+    stock_media: dict[str, StockMedium], tmp_path: Path
+) -> None:
+    def change(tree: Path) -> None:
+        subprocess.run(
+            [Path(sys.executable).with_name("createrepo_c"), "--quiet", "--general-compress-type=zstd", tree],
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+
+    for name, kinds in (("7", {"repodata-format"}), ("9", set())):
+        folder = tmp_path / name
+        folder.mkdir()
+        seen = {kind for kind, _ in found(stock_media[name].changed(folder, change)) if kind.startswith("repodata")}
+        assert seen == kinds
+
+
+def test_packages_of_another_architecture_are_told_as_that(stock_media: dict[str, StockMedium], tmp_path: Path) -> None:
+    change = rewritten("primary", lambda text: text.replace("<arch>noarch</arch>", "<arch>aarch64</arch>"))
+    iso = stock_media["9"].changed(tmp_path, change)
+    said = [finding.message for finding in verdict(iso).findings if finding.kind.id == "packages-unresolved"]
+    assert "bash is there for aarch64 only" in said
 
 
 def test_several_repositories_are_looked_at_each(

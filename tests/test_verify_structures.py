@@ -122,6 +122,8 @@ CASES = (
     Case("isolinux-byte", "9", lambda i: i.flip(i.bios + 9000), [("boot-info-table", "isolinux/isolinux.bin")]),
     Case("grub-boot-info", "10", lambda i: recomputed(i, 2548), [("grub-boot-info", "images/eltorito.img")]),
     Case("mbr-signature", "9", put(lambda _: 510, b"\0\0"), [("mbr-damaged", MBR)]),
+    Case("mbr-no-partition", "9", put(lambda _: 446, bytes(64)), [("mbr-damaged", MBR)]),
+    Case("mbr-no-code", "9", put(lambda _: 0, bytes(432)), [("mbr-damaged", MBR)]),
     Case("mbr-empty", "7", put(lambda _: 0, bytes(33 * SECTOR + SECTOR)), [("mbr-missing", MBR)]),
     Case("mbr-address", "9", lambda i: i.flip(432), [("mbr-loader-address", MBR)]),
     Case("mbr-address-grub", "10", lambda i: i.flip(432), [("mbr-loader-address", MBR)]),
@@ -168,6 +170,7 @@ CASES = (
         both(lambda i: i.put(SECTOR + 56, uuid.UUID(int=5).bytes), lambda i: i.sum_gpt()),
         [("gpt-differ", "the two GPTs")],
     ),
+    Case("grown", "9", lambda i: i.data.extend(bytes(1 << 20)), [("gpt-backup-place", "the second GPT")]),
     Case("entries-differ", "9", gpt_entry(2, 40, b"\xff", backup=False), [("gpt-differ", "the two GPTs")]),
     Case(
         "usable-differ",

@@ -27,7 +27,8 @@ class Node:
     """A file, folder or link as one of the trees has it.
 
     `path` is the real name's ("Packages/a.rpm"), `plain` the one of ISO 9660 without version ("PACKAGES/A.RPM");
-    `extents` are (block, bytes) in their order; `is_plain` is false for links and for what is kept compressed.
+    `extents` are (block, bytes) in their order; `is_plain` is false for links and for what is kept compressed. `target`
+    is where a link leads, as it is written; `mode` the one of Rock Ridge.
     """
 
     path: str
@@ -36,6 +37,8 @@ class Node:
     is_folder: bool = False
     is_plain: bool = True
     has_rock_ridge: bool = False
+    target: str = ""
+    mode: int | None = None
 
     @property
     def size(self) -> int:
@@ -44,10 +47,14 @@ class Node:
 
 @dataclass
 class Listing:
-    """What one tree of an image holds, folders and links among it; `damage` is what could not be read, by path."""
+    """What one tree of an image holds, folders and links among it; `damage` is what could not be read, by path.
+
+    `unlike` are paths whose records write a place or a size twice (ECMA-119, 9.1), and not alike.
+    """
 
     nodes: list[Node] = field(default_factory=list)
     damage: list[tuple[str, str]] = field(default_factory=list)
+    unlike: list[str] = field(default_factory=list)
 
 
 def list_tree(image: Image, root: bytes, *, name: Callable[[bytes], str], rock_ridge: bool) -> Listing:
@@ -103,7 +110,7 @@ class _Walker:
         first, last = records[0], records[-1]
         own = identifier(first)
         name = self._name(first[33 : 33 + first[32]])
-        is_plain, is_folder, has_rock_ridge = True, bool(first[25] & FOLDER_FLAG), False
+        is_plain, is_folder, has_rock_ridge, target, mode = True, bool(first[25] & FOLDER_FLAG), False, "", None
         if self._rock_ridge:
             try:
                 entries = list(self._image.system_use(last))
@@ -116,6 +123,7 @@ class _Walker:
                     # A folder that keeps what was moved up, in the way of RRIP 4.1.5; it is listed where it belongs.
                     return
                 is_plain, has_rock_ridge = rockridge.is_plain(entries), b"NM" in kinds
+                target, mode = rockridge.target(entries), rockridge.mode(entries)
                 name = real or name
                 moved = next((entry.data for entry in entries if entry.kind == b"CL"), None)
                 if moved is not None:
@@ -124,8 +132,12 @@ class _Walker:
         if name in {"", ".", ".."} or "/" in name or "\0" in name:
             self._listing.damage.append((f"{path}{name!r}", "this is no name of a file"))
             return
+        if any(
+            record[place : place + 4] != record[place + 4 : place + 8][::-1] for record in records for place in (2, 10)
+        ):
+            self._listing.unlike.append(path + name)
         extents = tuple(struct.unpack_from("<I4xI", record, 2) for record in records)
-        yield Node(path + name, plain + own, extents, is_folder, is_plain, has_rock_ridge), first
+        yield Node(path + name, plain + own, extents, is_folder, is_plain, has_rock_ridge, target, mode), first
 
     def _moved(self, path: str, plain: str, link: bytes, record: bytes) -> Iterator[tuple[Node, bytes]]:
         """A folder that lies elsewhere, since ISO 9660 knows eight levels: its own record stands first in it."""

@@ -86,7 +86,8 @@ def _plain_passwords(handler: Any) -> Iterator[tuple[int | None, str]]:
 def network_sources(handler: Any) -> Iterator[str]:
     """The commands by which the installer takes packages from elsewhere than the medium."""
     for name in ("url", "nfs", "ostreesetup", "ostreecontainer", "liveimg"):
-        if getattr(getattr(handler, name, None), "seen", False):
+        command = getattr(handler, name, None)
+        if getattr(command, "seen", False) and not (getattr(command, "url", None) or "").startswith("file:"):
             yield name
     for repository in getattr(getattr(handler, "repo", None), "repoList", ()):
         address = repository.baseurl or repository.mirrorlist or getattr(repository, "metalink", "")

@@ -75,7 +75,7 @@ class KickstartFacts(Table):
     in the installed system and the installer does not add: every kickstart of ours asks for them. `medium` and `root`
     are where scripts of the installer find the medium and the system that is being installed. `medium_is_sought`: the
     command cdrom looks for the medium among the disks that are not ignored, and does not remember it from the boot.
-    `refused` is what pykickstart takes and the installer does not.
+    `refused` is what pykickstart takes and the installer does not. `utf8`: it takes no kickstart in another encoding.
     """
 
     syntax: Annotated[str, Matching(r"(?:RHEL|F)[0-9]{1,2}", "a syntax that pykickstart knows, such as RHEL9")]
@@ -86,6 +86,7 @@ class KickstartFacts(Table):
     root: AbsolutePath = "/mnt/sysroot"
     medium_is_sought: bool = True
     refused: Many[Refused] = ()
+    utf8: bool = True
 
 
 class Installed(Table):
@@ -213,8 +214,9 @@ class Release(Table):
     `rebuilds` are the families whose media of the same first number have the same packages and installer.
     `variant` is the one that .treeinfo names (installers of 8 and later take the repository of "BaseOS" for the base),
     absent where it names none; `platform` what modules require of it, as in its os-release's PLATFORM_ID (absent: what
-    the repositories say). `network` is how the installed system keeps the configuration of its network: as ifcfg files
-    of the service "network", or as NetworkManager's keyfiles.
+    the repositories say). `metadata` are the formats, by rpm's words, in which its installer reads metadata. `network`
+    is how the installed system keeps the configuration of its network: as ifcfg files of the service "network", or as
+    NetworkManager's keyfiles.
     """
 
     id: Annotated[str, Matching(r"[a-z0-9][a-z0-9.-]{0,30}", "a release's short name")]
@@ -226,6 +228,7 @@ class Release(Table):
     variant: Name | None = None
     platform: Annotated[str, Matching(r"[a-z0-9.+_-]{1,30}", "a module platform such as el8")] | None = None
     end_of_life: dt.date | None = None
+    metadata: Many[Literal["none", "gzip", "bzip2", "xz", "zstd"]] = ("none", "gzip", "bzip2", "xz", "zstd")
     network: Literal["ifcfg", "networkmanager"] = "networkmanager"
     kickstart: KickstartFacts
     kernel_arguments: KernelArguments

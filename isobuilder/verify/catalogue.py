@@ -3,7 +3,7 @@
 from types import MappingProxyType
 from typing import Final
 
-from isobuilder.verify import description, examine, firmware, kickstarts, medium, menus, repositories, sums
+from isobuilder.verify import description, examine, firmware, kickstarts, medium, menus, repositories, sums, volume
 
-ROOMS: Final = (examine, medium, firmware, menus, description, repositories, kickstarts, sums)
+ROOMS: Final = (examine, medium, volume, firmware, menus, description, repositories, kickstarts, sums)
 CATALOGUE: Final = MappingProxyType({kind.id: kind for room in ROOMS for kind in room.KINDS})

@@ -92,6 +92,12 @@ ARCH_DIFFERS = Kind(
     "the medium says two things about its architecture",
     "The third line of .discinfo, .treeinfo and the loaders must be of one architecture.",
 )
+VERSION_DIFFERS = Kind(
+    "version-differs",
+    "warning",
+    "the medium says two things about its release",
+    "Take .treeinfo and .discinfo from the same tree.",
+)
 MEDIA_REPO = Kind(
     "media-repo-differs",
     "warning",
@@ -117,6 +123,7 @@ KINDS = (
     DISCINFO_MISSING,
     DISCINFO_MALFORMED,
     ARCH_DIFFERS,
+    VERSION_DIFFERS,
     MEDIA_REPO,
     MEDIA_REPO_MALFORMED,
 )
@@ -158,11 +165,13 @@ def describe(medium: Medium, repositories: frozenset[str]) -> Description:
             ARCH_DIFFERS.at(".discinfo, line 3", f"it says {disc.arch}, and .treeinfo {arches['.treeinfo']}")
         )
     findings += _media_repo(medium, disc)
+    family = _first(tree, ("release", "name"), ("product", "name"), ("general", "family"))
+    version = _first(tree, ("release", "version"), ("product", "version"), ("general", "version"))
+    findings += _versions(family, version, disc.name)
     return Description(
         tuple(findings),
-        family=_first(tree, ("release", "name"), ("product", "name"), ("general", "family")) or disc.name,
-        version=_first(tree, ("release", "version"), ("product", "version"), ("general", "version"))
-        or _version(disc.name),
+        family=family or disc.name,
+        version=version or _version(disc.name),
         arch=next(iter(arches.values()), ""),
         stage2=_first(tree, ("stage2", "mainimage")),
         expected=tuple(expected),
@@ -302,6 +311,14 @@ def _media_repo(medium: Medium, disc: _Disc) -> Iterator[Finding]:
     # Stock media of 8 say "None", and are taken all the same.
     if disc.time and re.fullmatch(r"[0-9.]+", said) and not _same_time(said, disc.time):
         yield MEDIA_REPO.at("media.repo", f"its mediaid is {said}, and .discinfo says {disc.time}")
+
+
+def _versions(family: str, version: str, disc: str) -> Iterator[Finding]:
+    """The numbers before the dot, where both are of one product: a vendor's disc may count as the vendor does."""
+    is_same = bool(family) and disc.lower().startswith(family.lower())
+    said = _version(disc) if is_same or re.fullmatch(r"[0-9.]+", disc) else ""
+    if version and said and version.partition(".")[0] != said.partition(".")[0]:
+        yield VERSION_DIFFERS.at(".discinfo, line 2", f"it says {disc}, and .treeinfo {version}")
 
 
 def _same_time(one: str, other: str) -> bool:

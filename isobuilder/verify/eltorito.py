@@ -251,7 +251,7 @@ def _boot_info_findings(medium: Medium, image: BootImage) -> Iterator[Finding]:
         return
     where = image.node.path if image.node else image.name
     volume, block, length, told = struct.unpack("<4I", medium.read_at(image.place + 8, 16))
-    if volume != VOLUME_DESCRIPTOR // BLOCK:
+    if volume != VOLUME_DESCRIPTOR // BLOCK and not _is_copy(medium, volume):
         yield BOOT_INFO.at(where, f"it is told that the volume descriptor is in block {volume}, not 16")
     if block != image.entry.block:
         yield BOOT_INFO.at(where, f"it is told that it is in block {block} itself, and is in {image.entry.block}")
@@ -268,6 +268,15 @@ def _boot_info_findings(medium: Medium, image: BootImage) -> Iterator[Finding]:
     body += bytes(-len(body) % 4)
     if sum(struct.unpack(f"<{len(body) // 4}I", body)) & 0xFFFFFFFF != told:
         yield BOOT_INFO.at(where, "its bytes do not have the checksum that it is told: it is damaged, or was changed")
+
+
+def _is_copy(medium: Medium, block: int) -> bool:
+    """Whether a copy of the volume descriptor is there: xorriso, and so mkksiso, writes one behind a first session."""
+    try:
+        copy = medium.read_at(block * BLOCK, BLOCK)
+    except Unreadable:
+        return False
+    return copy[:7] == medium.descriptor[:7] and copy[156:190] == medium.descriptor[156:190]
 
 
 def _absent(medium: Medium, catalog: Catalog, images: Sequence[BootImage]) -> Iterator[Finding]:

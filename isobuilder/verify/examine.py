@@ -17,8 +17,15 @@ from isobuilder.verify.firmware import Firmware, check_firmware
 from isobuilder.verify.kickstarts import Judge, check_kickstarts, judge, kickstart_paths
 from isobuilder.verify.medium import Medium, Unreadable, open_medium
 from isobuilder.verify.menus import Menus, check_menus
-from isobuilder.verify.repositories import PACKAGE_SUM, REPODATA_SUM, examine_repositories, repository_folders
-from isobuilder.verify.verdict import Verdict, sorted_and_bounded
+from isobuilder.verify.repositories import (
+    PACKAGE_SUM,
+    REPODATA_SUM,
+    check_formats,
+    examine_repositories,
+    repository_folders,
+)
+from isobuilder.verify.verdict import Verdict, harmless, sorted_and_bounded
+from isobuilder.verify.volume import check_volume
 
 NOT_AN_IMAGE = Kind(
     "not-an-image",
@@ -57,7 +64,8 @@ def examine(
             facts, findings = _examined(medium, release, progress, wanted, read_all=read_all)
             size = medium.size
     except MediumError as error:
-        facts, findings, size = {}, [NOT_AN_IMAGE.at(iso.name, error.message)], iso.stat().st_size
+        reason = error.message.removeprefix(f"{iso}: ")
+        facts, findings, size = {}, [NOT_AN_IMAGE.at(iso.name, reason)], iso.stat().st_size
     kept, more = sorted_and_bounded(finding for finding in findings if wanted(finding.kind))
     return Verdict(iso, size, facts, kept, more)
 
@@ -65,12 +73,18 @@ def examine(
 def _examined(
     medium: Medium, release: Release | None, progress: Progress, wanted: Callable[[Kind], bool], *, read_all: bool
 ) -> tuple[dict[str, tuple[str, ...]], list[Finding]]:
-    findings = [*_guarded("the file system", medium.damage()), *_guarded("the file system", sums.check_layout(medium))]
+    findings = [
+        *_guarded("the file system", medium.damage()),
+        *_guarded("the file system", check_volume(medium)),
+        *_guarded("the file system", sums.check_layout(medium)),
+    ]
     with scratch_errors(), tempfile.TemporaryDirectory(prefix="isobuilder-verify-") as scratch:
         description = describe(medium, frozenset(repository_folders(medium)))
         repositories = examine_repositories(medium, Path(scratch))
         findings += [*description.findings, *repositories.findings]
         judged_by = _judge(description, release)
+        if judged_by:
+            findings += check_formats(repositories.found, judged_by.release.metadata)
         firmware = check_firmware(medium, description.arch)
         menus = check_menus(medium, description, firmware.esp, firmware.command_line_limits)
         findings += [*firmware.findings, *menus.findings]
@@ -94,7 +108,7 @@ def _facts(
 ) -> dict[str, tuple[str, ...]]:
     """What the medium is, in the order that a person would ask."""
     what = " ".join(filter(None, [description.family, description.version, description.arch]))
-    return {
+    said = {
         "is": (what or "it does not say",),
         "volume id": (medium.volume.volume_id,),
         "judged as": (judged_by.release.title if judged_by else "no release that is known",),
@@ -107,6 +121,7 @@ def _facts(
         "menus": tuple(f"{menu.path}: {len(menu.entries)} entries" for menu in menus.menus),
         "kickstarts": tuple(menus.kickstarts),
     }
+    return {name: tuple(map(harmless, values)) for name, values in said.items()}
 
 
 def _common_name(name: str) -> str:

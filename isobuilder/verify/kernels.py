@@ -22,7 +22,13 @@ KERNEL_DAMAGED = Kind("kernel-damaged", "error", "a kernel is damaged", _AGAIN)
 KERNEL_MACHINE = Kind("kernel-machine", "error", "a kernel is for another machine than the medium", _AGAIN)
 INITRD_DAMAGED = Kind("initrd-damaged", "error", "an initrd is damaged", _AGAIN)
 STAGE2_DAMAGED = Kind("stage2-damaged", "error", "the installer's image is damaged", _AGAIN)
-KINDS = (KERNEL_DAMAGED, KERNEL_MACHINE, INITRD_DAMAGED, STAGE2_DAMAGED)
+DIFFER = Kind(
+    "boot-files-differ",
+    "warning",
+    "a BIOS would be given another kernel or initrd than UEFI",
+    "Put the same files into isolinux and images/pxeboot: the modules in an initrd are those of one kernel.",
+)
+KINDS = (KERNEL_DAMAGED, KERNEL_MACHINE, INITRD_DAMAGED, STAGE2_DAMAGED, DIFFER)
 
 # Not what lies beside them under longer names: a signature, a checksum, an address (s390x).
 _KERNEL: Final = re.compile(r"(?:.*/)?(?:vmlinu[xz]|bzImage)(?:[-_0-9][^/]*)?", re.IGNORECASE)
@@ -30,6 +36,9 @@ _INITRD: Final = re.compile(r"(?:.*/)?initrd(?:[^/]*\.img)?", re.IGNORECASE)
 _BOOT_FOLDERS: Final = re.compile(r"(?:isolinux|images(?:/.*)?|boot(?:/.*)?|EFI(?:/.*)?|ppc.*)?", re.IGNORECASE)
 _STAGE2: Final = ("images/install.img", "LiveOS/squashfs.img", "images/stage2.img")
 _HEAD: Final = 64 << 10
+_PIECE: Final = 1 << 20
+# As lorax lays them out for 6 to 9: the same files twice.
+_PAIRS: Final = (("isolinux/vmlinuz", "images/pxeboot/vmlinuz"), ("isolinux/initrd.img", "images/pxeboot/initrd.img"))
 
 _X86_MAGIC: Final = b"HdrS"
 _FIRST_WITH_LIMIT: Final = 0x206
@@ -77,6 +86,9 @@ def check_kernels(medium: Medium, arch: str | None) -> Kernels:
         stage2 = medium.find(path)
         if stage2 is not None and stage2.is_plain:
             findings += _check_stage2(medium, stage2)
+    # What is damaged is told as that.
+    if not findings:
+        findings += [finding for pair in _PAIRS for finding in _check_pair(medium, *pair)]
     return Kernels(limits, tuple(findings))
 
 
@@ -147,6 +159,22 @@ def _other_machines(head: bytes, size: int) -> tuple[str, ...]:
     if head[:4] == b"\x7fELF":
         return (_ELF_MACHINES.get(struct.unpack_from("<H", head, 18)[0], "another one"),)
     raise Unreadable(f"it has {size} bytes, which are no kernel: neither HdrS nor ARM64 nor PE stands where it should")
+
+
+def _check_pair(medium: Medium, path: str, other: str) -> Iterator[Finding]:
+    one, two = medium.find(path), medium.find(other)
+    if one is None or two is None or not (one.is_plain and two.is_plain) or one.extents == two.extents:
+        return
+    short, long = sorted((one, two), key=lambda node: node.size)
+    is_start = all(
+        medium.piece(short, at, min(_PIECE, short.size - at)) == medium.piece(long, at, min(_PIECE, short.size - at))
+        for at in range(0, short.size, _PIECE)
+    )
+    if is_start and short.size < long.size:
+        kind = INITRD_DAMAGED if _INITRD.fullmatch(path) else KERNEL_DAMAGED
+        yield kind.at(short.path, f"it is the first {short.size} bytes of {long.path}, which has {long.size}")
+    elif not is_start:
+        yield DIFFER.at(path, f"it is another file than {other}")
 
 
 def _check_initrd(medium: Medium, node: Node) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from isobuilder.bootmenu.kernelline import escape_label
 from isobuilder.errors import IsobuilderError, ResolveError
 from isobuilder.kickstart.readback import PackageRequest, Reading, WantedGroup, examine, place
 from isobuilder.kickstart.syntax import sections
@@ -24,6 +25,13 @@ _FOLDER: Final = "ks/"
 _MOUNTED: Final = ("/run/install/repo/", "/run/install/isodir/", "/mnt/install/repo/", "/mnt/install/source/",
                    "/mnt/source/", "/mnt/stage2/", "/mnt/isodir/")  # fmt: skip
 _MOST_INCLUDES: Final = 50
+# Of all kickstarts on a medium together: pykickstart compares each line of %packages with each.
+_MOST_PACKAGES: Final = 10_000
+# What takes lines apart needs the square of their length.
+_LONGEST_LINE: Final = 64 << 10
+_FILE_ADDRESS: Final = re.compile(r"(?:baseurl=|url=|url\s)\s*[\"']?file://(/[^\s\"']*)")
+_MARK: Final = b"\xef\xbb\xbf"
+_SCRIPTS: Final = frozenset({"%pre", "%pre-install", "%post", "%onerror", "%traceback"})
 _KERNEL: Final = "kernel"
 _CORE: Final = "core"
 
@@ -38,6 +46,12 @@ REFUSED = Kind(
     "error",
     "the installer of this release does not take a line of a kickstart",
     "Correct the line: ksvalidator -v VERSION tells what pykickstart takes.",
+)
+LINE_ENDS = Kind(
+    "kickstart-line-ends",
+    "error",
+    "a script of a kickstart has the line ends of Windows, which its shell takes for a part of each line",
+    "Write the file with line ends of Linux: dos2unix.",
 )
 UNSAFE = Kind(
     "kickstart-unsafe",
@@ -66,8 +80,8 @@ INCLUDE_MISSING = Kind(
 REPOSITORY_MISSING = Kind(
     "kickstart-repository-missing",
     "error",
-    "a kickstart names a repository on the medium that is not there",
-    "Correct the path, or put the repository there.",
+    "a kickstart names a repository or an image on the medium that is not there",
+    "Correct the path, or put there what it names.",
 )
 UNRESOLVED = Kind(
     "packages-unresolved",
@@ -102,6 +116,7 @@ RELEASE_UNKNOWN = Kind(
 KINDS = (
     UNREADABLE,
     REFUSED,
+    LINE_ENDS,
     UNSAFE,
     DEPRECATED,
     NOTED,
@@ -153,13 +168,14 @@ def check_kickstarts(
         return
     requests: list[RoleRequest] = []
     networked: set[str] = set()
+    room = _MOST_PACKAGES
     for path in paths:
         try:
-            text = medium.read(path, limit=_LIMIT).decode("utf-8")
+            kickstart = _Kickstart(medium, path, judged_by, room)
         except (Unreadable, UnicodeDecodeError) as error:
             yield UNREADABLE.at(path, str(error))
             continue
-        kickstart = _Kickstart(medium, path, text, judged_by)
+        room -= kickstart.package_lines
         yield from kickstart.check(repositories)
         requests.append(RoleRequest(path, kickstart.reading.request, path))
         if kickstart.reading.network:
@@ -170,19 +186,37 @@ def check_kickstarts(
 
 
 class _Kickstart:
-    """One kickstart, with what it includes of the medium in its place."""
+    """One kickstart, with what it includes of the medium in its place.
 
-    def __init__(self, medium: Medium, path: str, text: str, judged_by: Judge) -> None:
+    Raises Unreadable or UnicodeDecodeError for what is no kickstart, or too much of one: `room` is how many lines of
+    packages it may have.
+    """
+
+    def __init__(self, medium: Medium, path: str, judged_by: Judge, room: int) -> None:
         self._medium = medium
         self._path = path
         self._judged_by = judged_by
         self._includes: list[Finding] = []
+        text = self._read(path)
+        if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
+            raise Unreadable("there is nothing in it")
+        self._carried = [
+            number
+            for section, number, line in sections(text, keepends=True)
+            if section in _SCRIPTS and line.endswith("\r\n")
+        ]
         self._text = self._inlined(text)
+        self.package_lines = self._measured(room)
         self.reading: Reading = examine(self._text, judged_by.release.kickstart)
 
     def check(self, repositories: Sequence[OnMedium]) -> Iterator[Finding]:
         yield from self._includes
-        for number, why in self.reading.refused:
+        if self._carried:
+            yield LINE_ENDS.at(f"{self._path}, line {self._carried[0]}", f"{len(self._carried)} lines end in CR LF")
+        # What pykickstart and our lint both refuse is one mistake.
+        lines = {number: why for number, why in reversed(self.reading.refused) if number}
+        unplaced = [(None, why) for number, why in self.reading.refused if not number]
+        for number, why in [*unplaced, *sorted(lines.items())]:
             yield REFUSED.at(place(self._text, number, self._path), " ".join(why.split()))
         for number, why in self.reading.unsafe:
             yield UNSAFE.at(place(self._text, number, self._path), why)
@@ -192,17 +226,39 @@ class _Kickstart:
             yield NOTED.at(self._path, note)
         yield from self._repositories({repository.folder for repository in repositories})
 
+    def _read(self, path: str) -> str:
+        data = self._medium.read(path, limit=_LIMIT)
+        if data.startswith(_MARK):
+            raise Unreadable(
+                "it begins with the bytes EF BB BF, which the installer takes for a part of its first line"
+            )
+        return data.decode("utf-8" if self._judged_by.release.kickstart.utf8 or _is_utf8(data) else "latin-1")
+
+    def _measured(self, room: int) -> int:
+        """How many lines of packages there are. Raises Unreadable when they or something else are too many."""
+        if len(self._text) > _LIMIT:
+            raise Unreadable(f"it has {len(self._text)} characters with what it includes, and {_LIMIT} is the most")
+        for number, line in enumerate(self._text.splitlines(), start=1):
+            if len(line) > _LONGEST_LINE:
+                raise Unreadable(f"its line {number} has {len(line)} characters, and {_LONGEST_LINE} is the most")
+        count = sum(section == "%packages" for section, _, _ in sections(self._text))
+        if count > room:
+            raise Unreadable(f"it has {count} lines of packages, and {_MOST_PACKAGES} are the most on one medium")
+        return count
+
     def _inlined(self, text: str) -> str:
         """`text` with the files of the medium that it includes; line numbers behind them are those of the whole."""
         lines = []
+        included = 0
         for section, number, line in sections(text):
             words = line.split()
             path = self._on_medium(words[1]) if len(words) > 1 and words[0] == "%include" else None
-            if path is None or section not in ("", "%packages") or len(self._includes) > _MOST_INCLUDES:
+            if path is None or section not in ("", "%packages") or included >= _MOST_INCLUDES:
                 lines.append(line)
                 continue
+            included += 1
             try:
-                lines.append(self._medium.read(path, limit=_LIMIT).decode("utf-8"))
+                lines.append(self._read(path))
             except (Unreadable, UnicodeDecodeError) as error:
                 self._includes.append(INCLUDE_MISSING.at(f"{self._path}, line {number}", f"{words[1]}: {error}"))
         return "\n".join(lines) + "\n"
@@ -214,13 +270,44 @@ class _Kickstart:
 
     def _repositories(self, there: set[str]) -> Iterator[Finding]:
         for section, number, line in sections(self._text):
-            for address in (
-                re.findall(r"(?:baseurl=|url=|url\s)\s*[\"']?file://(/[^\s\"']*)", line) if not section else ()
-            ):
+            command = line.partition(" ")[0] if not section else ""
+            where = f"{self._path}, line {number}"
+            for address in re.findall(_FILE_ADDRESS, line) if not section else ():
                 path = self._on_medium(f"{address.rstrip('/')}/")
-                folder = posixpath.normpath(path) if path else "."
-                if path is not None and ("" if folder == "." else folder) not in there:
-                    yield REPOSITORY_MISSING.at(f"{self._path}, line {number}", f"there is no repository in {path}")
+                if path is None:
+                    continue
+                if command == "liveimg":
+                    if self._medium.find(path) is None:
+                        yield REPOSITORY_MISSING.at(where, f"{path.rstrip('/')} is not on the medium")
+                elif _folder(path) not in there:
+                    yield REPOSITORY_MISSING.at(where, f"there is no repository in {path}")
+            if command == "harddrive":
+                yield from self._hard_drive(where, line, there)
+
+    def _hard_drive(self, where: str, line: str, there: set[str]) -> Iterator[Finding]:
+        """The command that names a disk by its label, which is this medium where the label is its own."""
+        options = dict(re.findall(r"--(partition|dir)[=\s]\s*[\"']?([^\s\"']*)", line))
+        if options.get("partition") != f"LABEL={escape_label(self._medium.label)}":
+            return
+        folder = _folder(options.get("dir", ""))
+        above = f"{folder}/" if folder else ""
+        has_image = any(path.startswith(above) and path.endswith(".iso") for path in self._medium.files)
+        if not has_image and not any(f"{each}/".startswith(above) for each in there):
+            yield REPOSITORY_MISSING.at(where, f"there is no repository in {folder or 'the medium'}")
+
+
+def _folder(path: str) -> str:
+    """A folder as the medium has it, "" for the root."""
+    folder = posixpath.normpath(path).strip("/")
+    return "" if folder == "." else folder
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class _Resolving:

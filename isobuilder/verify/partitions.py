@@ -67,15 +67,25 @@ GPT_BACKUP = Kind(
     "the GPT at the end of the image is damaged or not there",
     "Copy the image again, since its end may be missing; else make it anew.",
 )
+GPT_PLACE = Kind(
+    "gpt-backup-place",
+    "warning",
+    "the second GPT is not at the end of the image: something was appended",
+    "Copy the image again, and compare its checksum; else make it anew.",
+)
 GPT_DIFFER = Kind("gpt-differ", "error", "the two GPTs do not say the same", _HYBRID)
 GPT_PARTITION = Kind("gpt-partition", "error", "a partition in the GPT is not what it should be", _HYBRID)
 KINDS = (
     NO_MBR, MBR_DAMAGED, MBR_ADDRESS, GRUB_ADDRESS, MBR_ACTIVE, MBR_PARTITION, MBR_BEYOND, PROTECTIVE_MBR,
-    GPT_PRIMARY, GPT_BACKUP, GPT_DIFFER, GPT_PARTITION,
+    GPT_PRIMARY, GPT_BACKUP, GPT_PLACE, GPT_DIFFER, GPT_PARTITION,
 )  # fmt: skip
 
 _MBR_PLACE: Final = "the master boot record"
+# In bytes: isohybrid of syslinux 4 leaves one sector, and xorriso, as mkksiso calls it, 320 KiB.
+_MOST_BEHIND_GPT: Final = 768 << 10
 _PER_BLOCK: Final = BLOCK // SECTOR
+# Behind it come an address and the disk's id.
+_CODE_SIZE: Final = 432
 _GRUB_CORE_AT: Final = 2548
 # GRUB goes on in the second block of its boot image, and its core begins in the sixth sector.
 _GRUB_SECOND, _GRUB_CORE = 4, 5
@@ -114,6 +124,12 @@ def check_partitions(medium: Medium, eltorito: ElTorito) -> Partitions:
             findings.append(MBR_DAMAGED.at(_MBR_PLACE, "it does not end in 55aa, so that nothing heeds it"))
         elif eltorito.bios:
             findings.append(NO_MBR.at(_MBR_PLACE, "the first sector is empty"))
+    elif any(mbr.code) and not mbr.partitions:
+        findings.append(
+            MBR_DAMAGED.at(_MBR_PLACE, "it has code and no partition, so that firmware starts no disk by it")
+        )
+    elif not any(mbr.code[:_CODE_SIZE]) and any(partition.is_active for partition in mbr.partitions):
+        findings.append(MBR_DAMAGED.at(_MBR_PLACE, "it has an active partition, and no code that would start it"))
     usable = mbr if mbr.has_signature else Mbr(b"", 0, has_signature=False, partitions=())
     bios = _bios(medium, usable, eltorito.bios, findings)
     efi = _mbr_partitions(medium, usable, eltorito, findings)
@@ -220,6 +236,13 @@ def _gpts(medium: Medium, mbr: Mbr, eltorito: ElTorito, findings: list[Finding])
     backup = _gpt(medium, primary.other, "the second GPT", GPT_BACKUP, findings)
     if backup is not None:
         findings += _differences(primary, backup)
+        last = medium.size // SECTOR - 1
+        if (last - primary.other) * SECTOR > _MOST_BEHIND_GPT:
+            findings.append(
+                GPT_PLACE.at(
+                    "the second GPT", f"it is in sector {primary.other}, and the image ends with sector {last}"
+                )
+            )
     return _gpt_partitions(medium, primary, eltorito, findings)
 
 

@@ -1,16 +1,18 @@
 """The repositories on a medium: metadata whole and as repomd.xml says, and every package that it names in its place."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import unquote
 
+from isobuilder.decompress import format_of
 from isobuilder.errors import TrustError
 from isobuilder.hosterrors import scratch_errors
 from isobuilder.iso.units import BLOCK
+from isobuilder.repository.comps import parse_comps
 from isobuilder.repository.repomd import Listed, listed_files
 from isobuilder.repository.rpmmd import LIMITS, check_xml, createrepo_c, location
 from isobuilder.verify.finding import Finding, Kind
@@ -56,6 +58,12 @@ REPODATA_SUM = Kind(
     "a file of the metadata is not what repomd.xml says",
     "Make the metadata anew: createrepo_c on the folder above repodata.",
 )
+REPODATA_FORMAT = Kind(
+    "repodata-format",
+    "error",
+    "metadata is compressed in a way that the installer of this release cannot read",
+    "Make it anew with createrepo_c --general-compress-type=gz.",
+)
 PACKAGE_MISSING = Kind(
     "package-missing",
     "error",
@@ -91,6 +99,7 @@ KINDS = (
     REPODATA_MISSING,
     REPODATA_EXTRA,
     REPODATA_SUM,
+    REPODATA_FORMAT,
     PACKAGE_MISSING,
     PACKAGE_SIZE,
     PACKAGE_SUM,
@@ -103,12 +112,15 @@ KINDS = (
 class OnMedium:
     """A repository on the medium: its folder ("" for the root), and its metadata, taken out, by kind.
 
-    It can be resolved from only when it has `files`.
+    It can be resolved from only when it has `files`. `is_read`: which packages it names was found out. `formats` are
+    those of what the installer reads, by its path on the medium.
     """
 
     folder: str
     files: Mapping[str, Path]
     names: frozenset[str]
+    is_read: bool
+    formats: Mapping[str, str]
 
     @property
     def id(self) -> str:
@@ -138,16 +150,17 @@ def examine_repositories(medium: Medium, scratch: Path) -> Repositories:
     findings: list[Finding] = []
     expected: list[Expected] = []
     named: set[str] = set()
+    by_name = {path.rpartition("/")[2].lower(): path for path in medium.files if path.endswith(".rpm")}
     for number, folder in enumerate(repository_folders(medium)[:_MOST_REPOSITORIES]):
         room = scratch / str(number)
         room.mkdir()
-        one = _Examination(medium, folder, room)
+        one = _Examination(medium, folder, room, by_name)
         examined.append(one.run())
         findings += one.findings
         expected += one.expected
         named |= one.named
     # Where metadata cannot be read, it cannot be told what it names.
-    if examined and REPODATA_MALFORMED not in {finding.kind for finding in findings}:
+    if examined and all(each.is_read for each in examined):
         findings += [
             PACKAGE_UNLISTED.at(path, "no repository on the medium names it")
             for path in sorted(medium.files)
@@ -156,10 +169,19 @@ def examine_repositories(medium: Medium, scratch: Path) -> Repositories:
     return Repositories(tuple(examined), tuple(findings), tuple(expected))
 
 
+def check_formats(found: Iterable[OnMedium], readable: Collection[str]) -> Iterator[Finding]:
+    """Metadata in another format than those that an installer can read, by rpm's words for them."""
+    for repository in found:
+        for path, name in repository.formats.items():
+            if name not in readable:
+                said = f"it is compressed by {name}, and the installer reads {', '.join(readable)}"
+                yield REPODATA_FORMAT.at(path, said)
+
+
 class _Examination:
     """One repository, looked at."""
 
-    def __init__(self, medium: Medium, folder: str, room: Path) -> None:
+    def __init__(self, medium: Medium, folder: str, room: Path, by_name: Mapping[str, str]) -> None:
         self._medium = medium
         self._folder = folder
         self._room = room
@@ -167,8 +189,11 @@ class _Examination:
         self.findings: list[Finding] = []
         self.expected: list[Expected] = []
         self.named: set[str] = set()
+        self._bases: set[str] = set()
+        self._by_name = by_name
 
     def run(self) -> OnMedium:
+        chosen: dict[str, Listed] = {}
         files: dict[str, Path] = {}
         names: frozenset[str] = frozenset()
         place = f"{self._above}{_REPOMD}"
@@ -181,8 +206,17 @@ class _Examination:
             self.expected += self._sums(listed, place)
             files = self._taken_out(chosen)
             names = self._packages(files["primary"]) if "primary" in files else names
-        usable = files if all(kind in files for kind in _NEEDED) else {}
-        return OnMedium(self._folder, MappingProxyType(usable), names)
+            if "group" in files:
+                self._groups(files["group"], self._path(chosen["group"]))
+        is_sound = REPODATA_MALFORMED not in {finding.kind for finding in self.findings}
+        usable = files if is_sound and all(kind in files for kind in _NEEDED) else {}
+        return OnMedium(
+            self._folder,
+            MappingProxyType(usable),
+            names,
+            is_read="primary" in files and is_sound,
+            formats=MappingProxyType({self._path(chosen[kind]): _format(path) for kind, path in files.items()}),
+        )
 
     def _chosen(self, listed: tuple[Listed, ...], place: str) -> dict[str, Listed]:
         """What the installer will read, by kind; what it lacks is found here."""
@@ -243,6 +277,12 @@ class _Examination:
                 for done in range(0, size, _CHUNK):
                     file.write(self._medium.read_at(block * BLOCK + done, min(_CHUNK, size - done)))
 
+    def _groups(self, comps: Path, place: str) -> None:
+        try:
+            parse_comps(comps.read_bytes(), where="comps")
+        except TrustError as error:
+            self.findings.append(REPODATA_MALFORMED.at(place, _said(error).removeprefix("comps: ")))
+
     def _packages(self, primary: Path) -> frozenset[str]:
         """Every package that primary names looked for; the names of all."""
         place = f"{self._above}repodata, primary"
@@ -267,14 +307,18 @@ class _Examination:
         except TrustError:
             self.findings.append(PACKAGE_ELSEWHERE.at(place, f"{entry.name} lies at {href[:200]!r}"))
             return
-        if entry.location_base:
-            self.findings.append(
-                PACKAGE_ELSEWHERE.at(place, f"{entry.name} has the base address {entry.location_base[:200]!r}")
-            )
+        if entry.location_base and entry.location_base not in self._bases:
+            self._bases.add(entry.location_base)
+            said = f"the base address of {entry.name}, and maybe of others, is {entry.location_base[:200]!r}"
+            self.findings.append(PACKAGE_ELSEWHERE.at(place, said))
         node = self._medium.find(path)
-        self.named.add(node.path if node else path)
+        self.named |= {path, node.path} if node else {path}
         if node is None:
-            self.findings.append(PACKAGE_MISSING.at(path, f"{place} names it"))
+            moved = self._by_name.get(path.rpartition("/")[2].lower())
+            if moved is not None:
+                self.named.add(moved)
+            hint = f"; there is {moved}" if moved else ""
+            self.findings.append(PACKAGE_MISSING.at(path, f"{place} names it{hint}"))
         elif entry.size_package and node.size != entry.size_package:
             said = f"it has {node.size} bytes, and {place} says {entry.size_package}"
             self.findings.append(PACKAGE_SIZE.at(path, said))
@@ -284,6 +328,11 @@ class _Examination:
             self.findings.append(
                 REPODATA_MALFORMED.at(place, f"{entry.name} has a checksum of the kind {entry.checksum_type!r}")
             )
+
+
+def _format(path: Path) -> str:
+    with path.open("rb") as file:
+        return format_of(file.read(6))
 
 
 def _said(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """What came out of an examination: findings in their order, and what the medium is; as text, JSON and SARIF."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from isobuilder.verify.finding import SEVERITIES, Finding, Kind
 MOST_OF_A_KIND: Final = 200
 # The text names so many of a kind, and counts the others.
 _SHOWN: Final = 8
+# Characters of a place or a message: what is longer is no message but a file.
+_LONGEST: Final = 1000
 _SARIF_SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _SARIF_LEVELS: Final = {"error": "error", "warning": "warning", "note": "note"}
 
@@ -48,7 +51,7 @@ class Verdict:
     def lines(self) -> Iterator[str]:
         """The whole report as plain text."""
         width = max(map(len, self.facts), default=0)
-        yield f"{self.iso}"
+        yield harmless(str(self.iso))
         for name, values in self.facts.items():
             yield from (f"  {'' if number else name:{width}}  {value}" for number, value in enumerate(values))
         more = dict(self.left_out)
@@ -60,12 +63,12 @@ class Verdict:
                 yield f"  and {rest} more"
             yield f"  -> {kind.remedy}"
         yield ""
-        yield f"{self.iso.name}: {self.summary()}"
+        yield f"{harmless(self.iso.name)}: {self.summary()}"
 
     def json(self) -> str:
         """The whole report as JSON: keys in the order of this class, each finding flat."""
         report = {
-            "iso": self.iso.name,
+            "iso": harmless(self.iso.name),
             "size": self.size,
             "passed": self.passed,
             "facts": {name: list(values) for name, values in self.facts.items()},
@@ -101,7 +104,7 @@ class Verdict:
     def _result(self, finding: Finding, number: int) -> dict[str, Any]:
         # Where a finding is on the medium is its logical location: for those who show results, the image is one file.
         physical = {
-            "artifactLocation": {"uri": quote(self.iso.name)},
+            "artifactLocation": {"uri": quote(os.fsencode(self.iso.name))},
             "region": {"byteOffset": 0, "byteLength": self.size},
         }
         return {
@@ -117,7 +120,8 @@ def sorted_and_bounded(findings: Iterable[Finding]) -> tuple[tuple[Finding, ...]
     """Findings once each and the worst first, at most 200 of a kind; and how many more there are of which kind."""
     kept: dict[Finding, None] = {}
     counts: Counter[Kind] = Counter()
-    for finding in findings:
+    for found in findings:
+        finding = Finding(found.kind, harmless(found.place), harmless(found.message))
         if finding in kept:
             continue
         counts[finding.kind] += 1
@@ -126,6 +130,22 @@ def sorted_and_bounded(findings: Iterable[Finding]) -> tuple[tuple[Finding, ...]
     ordered = sorted(kept, key=lambda finding: SEVERITIES.index(finding.kind.severity))
     more = ((kind, count - MOST_OF_A_KIND) for kind, count in counts.items() if count > MOST_OF_A_KIND)
     return tuple(ordered), tuple(more)
+
+
+def harmless(text: str) -> str:
+    """`text` from a medium, fit for a terminal and for one line: control characters escaped, the end of much cut off.
+
+    Bytes of a name that are no UTF-8 are written as bytes.
+    """
+    shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text) - _LONGEST} more characters)"
+    return shown if shown.isprintable() else "".join(map(_escaped, shown))
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable():
+        return character
+    byte = character.encode(errors="surrogateescape") if "\udc80" <= character <= "\udcff" else b""
+    return f"\\x{byte.hex()}" if byte else character.encode("unicode_escape").decode("ascii")
 
 
 def _by_kind(findings: Iterable[Finding]) -> list[tuple[Kind, list[Finding]]]:

@@ -92,10 +92,17 @@ class IsolinuxDevices(MediumDevices):
         self._rock_ridge = bool(self.version and self.version >= _FIRST_WITH_ROCK_RIDGE and medium.view == "rock-ridge")
 
     def node(self, path: str) -> Node | None:
+        if self.is_link(path):
+            return None
         found = self.medium.find(path)
         if self._rock_ridge and (found is None or found.has_rock_ridge):
             return found
         return self.medium.plain.get("/".join(part.rstrip(".") for part in path.strip("/").upper().split("/")))
+
+    def is_link(self, path: str) -> bool:
+        """Whether there is a symbolic link at `path` or on its way; isolinux follows none."""
+        plain = "/".join(part for part in path.split("/") if part not in {"", "."})
+        return bool(self.medium.links) and self.medium.resolved(plain) != plain
 
 
 def complete_names(path: str) -> tuple[str, ...]:

@@ -148,6 +148,9 @@ def _check(found: Found, named: Named, gathered: Gathered, *, program: bool = Fa
         else:
             gathered.add(kind, named.place, f"{named.path} is looked for in the EFI image, and it is on the medium")
         return
+    if isinstance(devices, IsolinuxDevices) and devices.is_link(named.path):
+        gathered.add(kind, named.place, f"{named.path} is a symbolic link, which isolinux does not follow")
+        return
     if isinstance(devices, IsolinuxDevices) and (node := devices.medium.find(named.path)):
         gathered.add(UNSEEN, named.place, f"isolinux sees {named.path} by the name {node.plain} only")
         return

@@ -68,10 +68,14 @@ def check_location(word: KernelWord, location: Location, place: Place, medium: M
     is_known = location.uuid is None or not _ISO_UUID.fullmatch(location.uuid) or location.uuid in volume_uuids(medium)
     if not is_known:
         gathered.add(UUID, place, f"{word.text} names a UUID, and the volume's is {_own_uuid(medium)}")
+    volume_id = medium.label
+    wanted = escape_label(volume_id)
+    if location.kind == "disk" and re.fullmatch(
+        rf"(?:hd|live):(?:{re.escape(wanted)}|{re.escape(volume_id)})(?::.*)?", word.value
+    ):
+        gathered.add(LABEL, place, f"{word.value} names a device of that name; a label is written LABEL={wanted}")
     if location.label is None or location.label in _OTHER_DISKS:
         return
-    volume_id = medium.volume.volume_id
-    wanted = escape_label(volume_id)
     if location.label == wanted:
         return
     if volume_id.startswith(f"{location.label} ") and word.behind:

@@ -73,6 +73,8 @@ _MOUNTED: Final = (
     "mnt/install/source/",
     "mnt/source/",
 )
+# A path on the installer's own disk, and what 6 asks.
+_ELSEWHERE: Final = ("/", "floppy")
 
 
 class Sources:
@@ -82,7 +84,7 @@ class Sources:
         self._medium = medium
         self._described = described
         self._gathered = gathered
-        self._label = escape_label(medium.volume.volume_id)
+        self._label = escape_label(medium.label)
         self.release = _number(described.version)
         self.kickstarts: defaultdict[str, list[str]] = defaultdict(list)
 
@@ -109,6 +111,8 @@ class Sources:
         check_location(word, location, place, self._medium, self._gathered)
         match word.name:
             case "ks":
+                if location.kind == "other" and value and not value.startswith(_ELSEWHERE):
+                    self._gathered.add(KICKSTART, place, f"{value} is neither a path nor an address")
                 self._kickstart(location, place)
             case "stage2":
                 self._stage2(word, location, place)
@@ -188,7 +192,7 @@ class Sources:
 
 def kickstart_paths(boot: Boot, medium: Medium) -> Iterator[tuple[Location, str]]:
     """The kickstarts that a kernel line names, each with its value as written."""
-    label = escape_label(medium.volume.volume_id)
+    label = escape_label(medium.label)
     for word in kernel_words(boot.arguments):
         if word.name == "ks" and word.value:
             yield locate(word.value, label), word.value
