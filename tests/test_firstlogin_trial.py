@@ -1,6 +1,7 @@
 """Changes of the network from far away: said before, on trial, and undone unless somebody confirms them in time."""
 
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
@@ -127,6 +128,19 @@ def test_who_comes_back_in_time_is_asked(machine: Scratch, clock: Clock) -> None
     code, said = at_keyboard(machine, "c", effects=effects(machine, clock))
     assert (code, "Confirmed" in said) == (0, True)
     assert f"all goes back in {PATIENCE} seconds" in said
+
+
+def test_a_machine_that_was_set_up_before_is_so_after_a_way_back(machine: Scratch, clock: Clock) -> None:
+    """Else the next start would set it up once more, by answers that somebody has changed since."""
+    assert configure(machine, {**STATIC, "bridge": "none"})[0] == 0
+    before = end_state(machine)
+    cut_off(machine, clock)
+    assert run_engine(effects(machine, clock, {}), "at_boot")[0] == 0
+    assert end_state(machine) == before
+    assert machine.effects().exists(journals.DONE)
+    machine.write("etc/cloud-setup/answers", answers_file({**STATIC, "address": "192.168.1.99/24"}))
+    assert run_engine(machine.effects(), "at_boot")[0] == 0
+    assert end_state(machine) == (dict(before[0], **{"etc/cloud-setup/answers": ANY}), *before[1:])
 
 
 def test_a_start_of_the_machine_ends_a_trial(machine: Scratch, clock: Clock) -> None:

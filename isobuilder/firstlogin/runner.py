@@ -87,7 +87,8 @@ class Runner:
         """Undo a run; the exit code."""
         self._terminal.heading("Going back")
         left = self._worker.roll_back(run)
-        self._effects.remove(journal.DONE)
+        if not run.set_up:
+            self._effects.remove(journal.DONE)
         if left:
             self._terminal.say("This could not be undone:")
             for line in left:
