@@ -82,6 +82,19 @@ def test_the_first_login_of_root_starts_it_and_no_other_does(shell: str, tmp_pat
     assert "not set up" not in third
 
 
+@pytest.mark.parametrize("there", [("offered", "trial"), ("trial", "done")], ids=["first run", "later run"])
+def test_who_logs_in_again_in_time_is_told_how_to_keep_the_network(
+    shell: str, there: tuple[str, ...], tmp_path: Path
+) -> None:
+    machine = Machine(tmp_path)
+    for name in there:
+        (machine.home / name).touch()
+    paper = machine.login(shell)
+    assert "To keep it, run: cloud-setup confirm" in paper
+    assert "not set up" not in paper
+    assert STARTED not in paper
+
+
 def test_a_login_goes_on_whatever_becomes_of_the_wizard(shell: str, tmp_path: Path) -> None:
     for name, environ, typed in (("fails", {"CODE": "5"}, "x"), ("left", {}, "^C")):
         machine = Machine(tmp_path / name)

@@ -108,12 +108,14 @@ def test_the_guard_undoes_it_when_the_time_is_over_and_not_before(machine: Scrat
     cut_off(machine, clock)
     changed = end_state(machine)
     assert changed != before
+    assert machine.effects().exists(journals.ON_TRIAL)
     clock.at[clock.time + PATIENCE - 1] = lambda: seen.append(end_state(machine))
     seen: list[object] = []
     assert run_engine(effects(machine, clock, {}), "guard")[0] == 0
     assert seen == [changed]
     assert clock.time - 1_000_000 >= PATIENCE
     assert state(machine) == journals.ROLLED_BACK
+    assert not machine.effects().exists(journals.ON_TRIAL)
     assert end_state(machine) == before
 
 
@@ -179,6 +181,7 @@ def test_the_guard_leaves_alone_what_somebody_confirms(machine: Scratch, clock: 
     clock.at[clock.time + 60] = lambda: run_engine(effects(machine, clock), "confirm")
     assert run_engine(effects(machine, clock, {}), "guard")[0] == 0
     assert state(machine) == journals.FINISHED
+    assert not machine.effects().exists(journals.ON_TRIAL)
     assert end_state(machine) == changed
     assert run_engine(effects(machine, clock), "confirm") == (0, "There is nothing to confirm.\n")
 

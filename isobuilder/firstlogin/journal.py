@@ -13,8 +13,8 @@ from .plan import Step, from_data
 
 HOME = "/var/lib/cloud-setup"
 LOCK = HOME + "/lock"
-# Nothing is left to be set up. (The profile snippet looks for it, and has a file of its own, `offered`.)
-DONE = HOME + "/done"
+# Nothing is left to be set up; and: a run is on trial. (The profile snippet looks for them, and has `offered` itself.)
+DONE, ON_TRIAL = HOME + "/done", HOME + "/trial"
 
 UNFINISHED, TRIAL, ROLLING, FINISHED, ROLLED_BACK = "unfinished", "trial", "rolling back", "finished", "rolled back"
 

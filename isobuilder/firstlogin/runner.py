@@ -81,12 +81,14 @@ class Runner:
         """A run is done, and stays."""
         self._journal.note(folder, "finished")
         self._effects.append(journal.DONE, b"")
+        self._effects.remove(journal.ON_TRIAL)
         self._log.say(f"finished {folder}")
 
     def undo(self, run: Run) -> int:
         """Undo a run; the exit code."""
         self._terminal.heading("Going back")
         left = self._worker.roll_back(run)
+        self._effects.remove(journal.ON_TRIAL)
         if not run.set_up:
             self._effects.remove(journal.DONE)
         if left:
@@ -137,6 +139,7 @@ class Runner:
 
     def _start_trial(self, folder: str, seconds: int) -> None:
         self._journal.note(folder, "trial", until=int(self._effects.now()) + seconds)
+        self._effects.append(journal.ON_TRIAL, b"")
 
     def _say_failure(self, failed: apply.StepError) -> None:
         self._terminal.line("")
