@@ -43,6 +43,12 @@ def test_a_machine_with_a_bridge_is_seen_as_the_wizard_left_it(machine: Scratch)
     assert seen.others == ()
 
 
+def test_a_time_server_with_blanks_before_it_is_seen(tmp_path: Path) -> None:
+    machine = Scratch(str(tmp_path / "root"), "7").make()
+    machine.write("etc/chrony.conf", "  server 10.0.0.1 iburst\n\n\tpool b.example.org\n")
+    assert machines.look(machine.effects()).time_servers == ("10.0.0.1", "b.example.org")
+
+
 @pytest.mark.parametrize(
     ("environ", "parents", "session"),
     [

@@ -161,7 +161,7 @@ def _time(effects: Effects) -> Tuple[str, Tuple[str, ...]]:
     for service, path in TIME_SERVICES:
         text = effects.read(path)
         if text is not None:
-            return service, tuple(re.findall(r"(?m)^(?:server|pool|peer)[ \t]+(\S+)", text))
+            return service, tuple(re.findall(r"(?m)^[ \t]*(?:server|pool|peer)[ \t]+(\S+)", text))
     return "", ()
 
 
