@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pexpect
@@ -250,3 +251,19 @@ def test_the_init_script_starts_it_with_nobody_at_the_keyboard(tmp_path: Path) -
     assert init("stop") == (0, "")
     assert init("status") == (3, "cloud-setup: this machine is not set up\n")
     assert init("what")[0] == 2
+
+
+def test_a_session_that_ends_stops_no_step_and_what_steps_start_can_be_hung_up(tmp_path: Path) -> None:
+    """A service that was started with SIGHUP ignored would not read its configuration again when told so."""
+    code = (
+        "import os, signal, sys\n"
+        "from isobuilder.firstlogin import cli\n"
+        "from isobuilder.firstlogin.effects import Effects, run_command\n"
+        "cli.main(['confirm'], Effects(sys.argv[1], is_root=True))\n"
+        "os.kill(os.getpid(), signal.SIGHUP)\n"
+        "print(run_command(['sh', '-c', 'kill -HUP $$; echo ignored'], '', 30))\n"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "There is nothing to confirm.\nResult(code=-1, output='')\n"
