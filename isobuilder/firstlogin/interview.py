@@ -113,7 +113,8 @@ class Interview:
             if word == HELP:
                 self._explain(row, default)
                 continue
-            if not word and default:
+            made = not word and bool(default)
+            if made:
                 said = default
             try:
                 value = self._taken(row, said, answers)
@@ -121,7 +122,15 @@ class Interview:
                 self._terminal.say("! %s" % (refused if not row.secret else refused.instead), indent="  ")
                 continue
             self._remember(row, value, typed=bool(word) and value != default)
+            if made and row.secret:
+                self._terminal.say(f"It is {value} and is shown now and never again: write it down.", indent="  ")
+            self._say_meaning(row, dict(answers, **{row.key: value}))
             return True
+
+    def _say_meaning(self, row: Question, answers: Answers) -> None:
+        meaning = row.meaning(self._machine, answers)
+        if meaning:
+            self._terminal.say(meaning, indent="  ")
 
     def _remember(self, row: Question, value: str, *, typed: bool) -> None:
         # What was only accepted follows the answers that it came from, when those change.
