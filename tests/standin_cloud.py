@@ -45,16 +45,19 @@ def role(parts: str, style: str) -> str:
 
 
 class Clock:
-    """Time that passes when somebody sleeps."""
+    """Time that passes when somebody sleeps, and that a process which is cut off does not take along."""
 
-    def __init__(self) -> None:
-        self.time = 1800000000.0
+    def __init__(self, path: str) -> None:
+        self._path = path
 
     def now(self) -> float:
-        return self.time
+        try:
+            return float(Path(self._path).read_text())
+        except FileNotFoundError:
+            return 1800000000.0
 
     def sleep(self, seconds: float) -> None:
-        self.time += seconds
+        Path(self._path).write_text(str(self.now() + seconds))
 
 
 class CloudMachine(Scratch):
@@ -62,7 +65,7 @@ class CloudMachine(Scratch):
 
     def __init__(self, root: str, style: str) -> None:
         super().__init__(root, style)
-        self.clock = Clock()
+        self.clock = Clock(root + ".clock")
 
     def make_part(self, parts: str, ports: int = 1, stylesheet: str = "") -> "CloudMachine":
         self.make(ports=ports, role=role(parts, self.style))
@@ -100,8 +103,7 @@ class CloudMachine(Scratch):
         node = {"up": True, "trusts": True, "password": "", "keys": False, **more}
         self.change(nodes={**self.cloud()["nodes"], address: node})
 
-    def effects(self, clock: Optional[Clock] = None, **more: Any) -> Effects:
-        self.clock = clock or self.clock
+    def effects(self, **more: Any) -> Effects:
         values: Dict[str, Any] = {"now": self.clock.now, "sleep": self.clock.sleep, **more}
         return super().effects(**values)
 

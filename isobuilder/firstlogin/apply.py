@@ -117,6 +117,7 @@ class Worker:
                 return result, worked
             self._count(step.why or in_words(step), left)
             self._effects.sleep(min(_PAUSE, left))
+            self._take_away(step)
 
     def _last_lines(self, result: Result) -> List[str]:
         lines = [line.rstrip() for line in self._log.clean(result.output).splitlines() if line.strip()]

@@ -163,8 +163,8 @@ class Command(NamedTuple):
 
     `unless` is looked at when the plan is made and again just before: where it says yes, there is nothing to do, now or
     on the way back. Until the command succeeds with output that fits `expect`, it is tried for `patience` seconds.
-    Before it is run once more, after a try that was cut off, the commands `again` take away what that left, if they
-    can.
+    Before it is run once more, after a try that failed or was cut off, the commands `again` take away what that left,
+    if they can.
     Rolling back goes through the steps from last to first, and runs the commands `undo` in place of this one. `cuts`:
     it may cut off a remote session. `secret_input` is given on its standard input, and never shown.
     """

@@ -67,7 +67,8 @@ def wanted(answers: Answers, machine: Machine, effects: Effects) -> List[object]
     if FRONT_END in parts:
         rows += services.own_node(answers, machine) if NODE in parts else []
         rows += services.console(machine, edition, effects)
-    return [*rows, _message(answers, machine, edition, effects)]
+    rows.append(_message(answers, machine, edition, effects))
+    return rows + ([services.all_enabled()] if FRONT_END in parts else [])
 
 
 def _message(answers: Answers, machine: Machine, edition: Edition, effects: Effects) -> File:

@@ -121,7 +121,7 @@ def front_end(answers: Answers, machine: Machine, edition: Edition, mode: Mode, 
         property_set("bootstrap.webservices.use_instance_dns", "true", "instances have names"),
         property_set("bootstrap.webservices.use_dns_delegation", "true", "the cloud answers for its domain"),
         _network_document() if mode.document else _no_document(),
-        _wait("its services are", "user-api", "walrusbackend", "cluster", "storage"),
+        all_enabled(),
         *_credentials(answers),
         *_password(answers, machine),
         *_own_key(),
@@ -132,6 +132,11 @@ def _wait(what: str, *kinds: str) -> Command:
     why = f"waits until {what} enabled"
     pattern = r"\A" + "".join(rf"(?=[\s\S]*{enabled(kind)})" for kind in kinds)
     return Command(DESCRIBE, why, unless=Check(DESCRIBE, pattern), expect=pattern, patience=_PATIENCE)
+
+
+def all_enabled() -> Command:
+    """Waits for all services: before they are used, and in the end, for a run that a power failure stopped between."""
+    return _wait("its services are", "eucalyptus", "user-api", "walrusbackend", "cluster", "storage")
 
 
 def _registration(kind: str, name: str, arguments: Tuple[str, ...], *, fresh: bool) -> Command:
@@ -208,6 +213,8 @@ def _password(answers: Answers, machine: Machine) -> List[object]:
             # Without a terminal it reads the password there, and once more to be sure.
             secret_input="{0}\n{0}\n".format(answers[PASSWORD]),
             again=(as_admin("euare-userdelloginprofile", "-u", admin.USER),),
+            # The machine may just have started again.
+            patience=300,
         ),
         File(f"{journal.MARKS}/{PASSWORD}", "", 0o600),
     ]
