@@ -43,7 +43,7 @@ _MODE = {
         "instance-dns": "192.168.1.1",
     },
 }
-_HYPERVISOR = {"instance-disk": "40960", "image-cache": "10240"}
+_HYPERVISOR = {"instance-disk": "512", "image-cache": "256"}
 
 
 def answers(mode: str, part: str, **more: str) -> dict[str, str]:

@@ -91,7 +91,7 @@ def test_options_of_a_node(style: str, tmp_path: Path) -> None:
     assert "No huge pages are set aside" in " ".join(said.split())
     conf = one._conf()
     assert [conf[f"USE_VIRTIO_{what}"] for what in ("ROOT", "DISK", "NET")] == ["0", "0", "0"]
-    assert conf["NC_WORK_SIZE"] == "40960"
+    assert conf["NC_WORK_SIZE"] == "512"
     assert "NC_CACHE_SIZE" not in conf
     assert "hugepages" in one.read("etc/eucalyptus/libvirt.xsl")
     code, said = configure(one, answers("EDGE", "node"))

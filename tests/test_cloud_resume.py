@@ -171,7 +171,8 @@ def test_a_cloud_that_never_comes_is_given_up_and_gone_on_with_later(tmp_path: P
 def test_a_service_that_is_registered_already_under_the_same_name_is_no_failure(tmp_path: Path) -> None:
     """The command had worked, and its journal had not been told: nobody registers it twice."""
     one = machine(tmp_path / "root", "7", "front-end")
-    run, cut = one.run, []
+    cut: list[Sequence[str]] = []
+    run = one.run
 
     def die(argv: Sequence[str], given: str, timeout: int) -> Result:
         result = run(argv, given, timeout)
@@ -189,7 +190,8 @@ def test_a_service_that_is_registered_already_under_the_same_name_is_no_failure(
 
 def test_keys_that_were_made_and_lost_are_made_anew(tmp_path: Path) -> None:
     one = machine(tmp_path / "root", "7", "front-end")
-    run, cut = one.run, []
+    cut: list[Sequence[str]] = []
+    run = one.run
 
     def die(argv: Sequence[str], given: str, timeout: int) -> Result:
         result = run(argv, given, timeout)
@@ -208,7 +210,8 @@ def test_keys_that_were_made_and_lost_are_made_anew(tmp_path: Path) -> None:
 
 def test_an_initialisation_that_was_cut_off_begins_with_nothing(tmp_path: Path) -> None:
     one = machine(tmp_path / "root", "7", "front-end")
-    run, cut = one.run, []
+    cut: list[Sequence[str]] = []
+    run = one.run
 
     def die(argv: Sequence[str], given: str, timeout: int) -> Result:
         if argv[0] == "clcadmin-initialize-cloud" and not cut:
