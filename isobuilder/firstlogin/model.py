@@ -205,6 +205,7 @@ class Part(NamedTuple):
     the order in which they are to be done. It and the checks may look at the machine through the effects that they
     are given, and change nothing. `finish` is done after the steps, each time anew, and what it does not get done can
     be done later; `status` are a few words about it, each with its name. `thorough` tries it out, and cleans up.
+    `across` is what is wrong between machines, of which places in answers files and all answers there are given.
     """
 
     name: str
@@ -221,4 +222,5 @@ class Part(NamedTuple):
     finish: Callable[[Answers, Machine, Effects], Sequence[Line]] = lambda _answers, _machine, _effects: ()
     status: Callable[[Answers, Machine, Effects], Sequence[Tuple[str, str]]] = lambda _answers, _machine, _effects: ()
     thorough: Callable[[Answers, Machine, Effects], Iterable[Line]] = lambda _answers, _machine, _effects: ()
+    across: Callable[[Sequence[Tuple[str, Answers]]], Iterable[str]] = lambda _machines: ()
     actions: Tuple[Action, ...] = ()

@@ -1,6 +1,6 @@
 """The parts of the configuration, and what is asked of all of them together."""
 
-from typing import Callable, Iterator, List, Optional, Tuple
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 from . import basics
 from .cloud import part as cloud
@@ -67,6 +67,9 @@ class Parts:
     def thorough(self, answers: Answers, machine: Machine, effects: Effects) -> Iterator[Line]:
         for part in self._parts:
             yield from part.thorough(answers, machine, effects)
+
+    def across(self, machines: Sequence[Tuple[str, Answers]]) -> List[str]:
+        return [line for part in self._parts for line in part.across(machines)]
 
     def actions(self) -> List[Action]:
         return [action for part in self._parts for action in part.actions]

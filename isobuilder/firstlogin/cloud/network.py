@@ -1,7 +1,7 @@
 """What answers about a cloud's network mean together, on this machine, and on its wire."""
 
 import ipaddress
-from typing import Iterator, List, Optional, Sequence, Tuple
+from typing import Iterator, List, Optional, Sequence, Set, Tuple
 
 from .. import probes
 from .. import rules as machine_rules
@@ -266,6 +266,8 @@ def _are_free(
     # Those that the cloud has already, its instances may answer for.
     old = rules.ranges_of(known)
     numbers = [one for first, last in rules.ranges_of(value) for one in range(first, last + 1) if not _inside(one, old)]
+    for address in sorted(_neighbours(effects) & {str(ipaddress.IPv4Address(number)) for number in numbers}):
+        yield Problem(key, f"This machine has heard of another one that has {address}", "Leave it out.")
     asked = _spread(numbers)
     unknown = False
     for number in asked:
@@ -282,6 +284,12 @@ def _are_free(
     elif len(asked) < len(numbers):
         said = f"{len(asked)} of {len(numbers)} addresses were asked for on the wire"
         yield Problem(key, said, "Make sure that all of them are free.", warning=True)
+
+
+def _neighbours(effects: Effects) -> Set[str]:
+    """Addresses that others have, as the kernel remembers: those with a complete entry (flag 2)."""
+    lines = [line.split() for line in (effects.read("/proc/net/arp") or "").splitlines()[1:]]
+    return {words[0] for words in lines if len(words) > 3 and int(words[2], 16) & 2}
 
 
 def _spread(numbers: List[int]) -> List[int]:

@@ -17,6 +17,7 @@ from . import (
     nodes,
     proposals,
     questions,
+    rack,
     services,
 )
 from .editions import FRONT_END, NODE, Edition, Mode
@@ -98,5 +99,6 @@ PART = Part(
     proofs=checks.proofs,
     finish=finish,
     status=checks.status,
+    across=rack.across,
     actions=(actions.NODES,),
 )
