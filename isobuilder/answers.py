@@ -149,7 +149,8 @@ def _read(path: Path) -> bytes:
 
 
 def _plain_keys() -> set[str]:
-    return {key for key in PARTS.known_keys() if PARTS.question(key)}
+    """The keys that are the same on every machine: without those that name a port."""
+    return {key for key in PARTS.known_keys() if "." not in key}
 
 
 def _tables(kind: str, value: Mapping[str, Any], mistakes: list[str]) -> dict[str, Any]:

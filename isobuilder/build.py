@@ -1,8 +1,9 @@
-"""The way through, on one screen: plan, lock, inputs, tree, ISO."""
+"""The way through, on one screen: plan, lock, inputs, tree, ISO, and the proof of it."""
 
 from pathlib import Path
 
 from isobuilder.compose import compose
+from isobuilder.errors import MediumError
 from isobuilder.fetch.cache import Cache
 from isobuilder.fetch.fetcher import Fetcher
 from isobuilder.inputs import check_packages, fetch_inputs
@@ -13,6 +14,8 @@ from isobuilder.manifest import dump_manifest
 from isobuilder.package import provide_own
 from isobuilder.plan import Plan
 from isobuilder.progress import Progress
+from isobuilder.verify.examine import examine
+from isobuilder.verify.finding import SEVERITIES, Severity
 
 
 def build(
@@ -36,7 +39,24 @@ def build(
             progress=progress,
             force=force,
             manifest=lambda written: dump_manifest(lock, signers, tree, written, tool_versions()),
+            prove=lambda image: _prove(image, plan, progress),
         )
+
+
+def _prove(image: Path, plan: Plan, progress: Progress) -> None:
+    """Refuse an image that would fail: what `isobuilder verify` says, but for sums, which were made as bytes passed."""
+    verdict = examine(image, progress=progress, release=plan.release, read_all=False)
+    said: dict[Severity, list[str]] = {severity: [] for severity in SEVERITIES}
+    for finding in verdict.findings:
+        said[finding.kind.severity].append(f"{finding.place}: {finding.message} [{finding.kind.id}]")
+    if said["error"]:
+        raise MediumError(
+            "the medium would fail, and was not kept",
+            details=said["error"],
+            hint="The README lists what each of these findings means, under its id in brackets.",
+        )
+    for line in said["warning"]:
+        progress.warning(line)
 
 
 def _lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *, epoch: int | None) -> Lock:

@@ -18,6 +18,7 @@ from isobuilder import __version__
 from isobuilder.answerscommands import answers_app
 from isobuilder.cachecommands import cache_app
 from isobuilder.errors import BootError, HostError, IsobuilderError, UsageError
+from isobuilder.verifycommand import verify
 
 OURS_IS_USED = "there is no {path}; this is the definition that ships with isobuilder"
 
@@ -233,6 +234,7 @@ def schema() -> None:
 
 
 app.add_typer(answers_app, name="answers", short_help="Look after answers for the wizard.")
+app.command("verify", short_help="Examine a finished medium without booting it.")(verify)
 app.add_typer(cache_app, name="cache", short_help="Look after the cache of downloads.")
 
 

@@ -12,7 +12,8 @@ from isobuilder.fetch.fetcher import Fetcher
 from isobuilder.lock import File, Lock, LockedRepository, Package, RepositoryFile
 from isobuilder.progress import Progress
 from isobuilder.repository.mirrors import REPOMD
-from isobuilder.trust.signatures import Keyring, Signer, verify_digests, verify_package
+from isobuilder.trust.packages import verify_digests, verify_package
+from isobuilder.trust.signatures import Keyring, Signer
 
 
 def fetch_inputs(lock: Lock, fetcher: Fetcher, cache: Cache, output: Path, progress: Progress) -> None:

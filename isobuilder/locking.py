@@ -10,7 +10,7 @@ from isobuilder.fetch.cache import Cache
 from isobuilder.fetch.fetcher import Fetcher
 from isobuilder.inputs import wanted_metadata
 from isobuilder.lock import BootFile, Lock, LockedRepository, differences, dump_lock, read_lock
-from isobuilder.package import INPUT, own_repository, package_digest
+from isobuilder.package import INPUT, make_own, package_digest
 from isobuilder.plan import Plan
 from isobuilder.progress import Progress
 from isobuilder.resolve.pool import Source
@@ -32,7 +32,9 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
     wanted = plan.blueprint.repositories
     found = upstream.look(wanted, facts.boot, plan.blueprint.tree, definition.arch, fetcher, cache)
     fetcher.fetch_all([file for r in found.repositories for file in wanted_metadata(r)], title="Metadata")
-    own = own_repository(plan.release, cache)
+    own = make_own(plan.release, cache).repository
+    # In the order in which dnf loads them, which the medium's comps are put together in, too.
+    by_priority = sorted(zip(found.repositories, wanted, strict=True), key=lambda pair: pair[1].priority)
     sources = [
         _own_source(own, cache),
         *(
@@ -44,7 +46,7 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
                 includes=w.includes,
                 hotfixes=w.module_hotfixes,
             )
-            for r, w in zip(found.repositories, wanted, strict=True)
+            for r, w in by_priority
         ),
     ]
     resolution = resolve(
@@ -69,7 +71,7 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
         made_from={**plan.made_from, **({INPUT: package_digest(plan.release)} if uses_own else {})},
         made_with=tool_versions(),
         keys=found.keys,
-        repositories=(*found.repositories, own) if uses_own else found.repositories,
+        repositories=(*(r for r, _ in by_priority), *([own] if uses_own else [])),
         boot=(
             *found.boot,
             *(

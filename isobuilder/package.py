@@ -52,14 +52,23 @@ class _Entry:
         return "symlink" if self.target is not None else "dir" if self.data is None else "file"
 
 
-def own_repository(release: Release, cache: Cache) -> LockedRepository:
+@dataclass(frozen=True)
+class Own:
+    """What was made: a repository, and the package that it holds alone."""
+
+    repository: LockedRepository
+    package: RepositoryFile
+
+
+def make_own(release: Release, cache: Cache) -> Own:
     """The package and the metadata of a repository that holds it alone, put into `cache`. Raises HostError."""
     with scratch_errors(), tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         rpm = _make_rpm(release, folder)
-        metadata = {kind: _keep(path, cache) for kind, path in _metadata(rpm, folder).items()}
-        _keep(rpm, cache)
-    return LockedRepository(
+        place = f"Packages/{rpm.name}"
+        package = _keep(rpm, place, cache)
+        metadata = {kind: _keep(path, path.name, cache) for kind, path in _metadata(rpm, place, folder).items()}
+    repository = LockedRepository(
         id=BUILT_IN,
         listing=None,
         baseurl=(),
@@ -69,6 +78,7 @@ def own_repository(release: Release, cache: Cache) -> LockedRepository:
         repomd_signer=None,
         metadata=metadata,
     )
+    return Own(repository, package)
 
 
 def package_digest(release: Release) -> str:
@@ -86,9 +96,9 @@ def provide_own(lock: Lock, release: Release, cache: Cache) -> None:
     locked = next((one for one in lock.repositories if one.trust == "built-in"), None)
     if locked is None:
         return
-    made = own_repository(release, cache)
-    missing = [p.nevra for p in lock.packages if p.repository == BUILT_IN and not cache.has(p.file.sha256, p.file.size)]
-    if made != locked or missing:
+    made = make_own(release, cache)
+    files = {package.file for package in lock.packages if package.repository == BUILT_IN}
+    if made.repository != locked or files != {made.package}:
         raise LockError(
             f"the package {NAME} that is made here is not the one in the lock",
             details=[f"made with nfpm {lock.made_with.get('nfpm', 'unknown')}, says the lock; see its made-with"],
@@ -96,9 +106,9 @@ def provide_own(lock: Lock, release: Release, cache: Cache) -> None:
         )
 
 
-def _keep(path: Path, cache: Cache) -> RepositoryFile:
+def _keep(path: Path, place: str, cache: Cache) -> RepositoryFile:
     data = path.read_bytes()
-    return RepositoryFile(path=path.name, sha256=cache.add(data).name, size=len(data))
+    return RepositoryFile(path=place, sha256=cache.add(data).name, size=len(data))
 
 
 def _contents(release: Release) -> Iterator[_Entry]:
@@ -206,11 +216,11 @@ def _nfpm() -> str:
     return found
 
 
-def _metadata(rpm: Path, folder: Path) -> dict[str, Path]:
-    """primary, filelists and other of a repository with `rpm` alone, by kind."""
+def _metadata(rpm: Path, place: str, folder: Path) -> dict[str, Path]:
+    """primary, filelists and other of a repository with `rpm` alone, which lies at `place` in it, by kind."""
     module = rpmmd.createrepo_c()
     package = module.package_from_rpm(
-        os.fspath(rpm), checksum_type=module.SHA256, location_href=rpm.name, changelog_limit=0
+        os.fspath(rpm), checksum_type=module.SHA256, location_href=place, changelog_limit=0
     )
     package.time_file = _EPOCH
     writers = {

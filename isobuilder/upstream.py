@@ -5,11 +5,12 @@ which came, and says so.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from isobuilder.definition import Repository
 from isobuilder.errors import FetchError, TrustError
 from isobuilder.fetch.cache import Cache
+from isobuilder.fetch.download import Wanted
 from isobuilder.fetch.failover import Place
 from isobuilder.fetch.fetcher import Fetcher, Once
 from isobuilder.lock import BootFile, File, Key, LockedRepository, RepositoryFile
@@ -23,6 +24,8 @@ METADATA_LIMIT = 16 << 20
 LISTING_LIMIT = 4 << 20
 # A boot file without a published checksum is a loader or a font; kernels and images have one.
 LOADER_LIMIT = 64 << 20
+# Changelogs: mirrors are known to lack them, and nothing is decided by them.
+_DISPENSABLE = ("other",)
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,15 @@ def look(
         repositories=tuple(locked for locked, _ in found),
         boot=_boot_files(boot, tree, treeinfo, fetcher, cache),
         newest=newest,
-        notes=tuple(f"repository {r.id}: no mirror has the newest metadata yet" for r, one in found if one.age),
+        notes=tuple(note for repository, one in found for note in _notes(repository, one)),
     )
+
+
+def _notes(repository: LockedRepository, found: "_Found") -> Iterator[str]:
+    if found.age:
+        yield f"repository {repository.id}: no mirror has the newest metadata yet"
+    for kind in found.lacking:
+        yield f"repository {repository.id}: its metadata of the kind {kind} is not there, and is left out"
 
 
 def _first_addresses(repositories: Sequence[Repository], boot: Boot, tree: str) -> Iterator[str]:
@@ -108,17 +118,29 @@ def _repository(
             raise
         # Mirrors take hours to follow; what the metalink lists as an alternate is still good.
         found = min(older, key=lambda found: found.age)
-    return _locked(repository, mirrors, found, cache), found
+    locked = _locked(repository, mirrors, found, cache)
+    lacking = [kind for kind in _DISPENSABLE if kind in locked.metadata and not _is_there(locked, kind, fetcher)]
+    kept = {kind: file for kind, file in locked.metadata.items() if kind not in lacking}
+    return locked.model_copy(update={"metadata": kept}), replace(found, lacking=tuple(lacking))
+
+
+def _is_there(repository: LockedRepository, kind: str, fetcher: Fetcher) -> bool:
+    file = repository.metadata[kind]
+    return fetcher.is_there(Wanted(Place(repository.baseurl, file.path), file.sha256, file.size))
 
 
 @dataclass(frozen=True)
 class _Found:
-    """A repomd.xml that will do: its age (0: the newest), its bytes, what they say, and who signed them."""
+    """A repomd.xml that will do: its age (0: the newest), its bytes, what they say, and who signed them.
+
+    `lacking` are the kinds of metadata that it names and nobody has.
+    """
 
     age: int
     data: bytes
     repomd: Repomd
     signer: str | None
+    lacking: tuple[str, ...] = ()
 
 
 def _locked(repository: Repository, mirrors: Mirrors, found: _Found, cache: Cache) -> LockedRepository:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.practice.mirror import ensure_mirror, write_demo
 from tests.practice.server import serve
+from tests.stock_media import ALL_STOCK, PACKAGES, StockMedium, make_packages, stock_medium
 
 # Everything that tests fetch is on loopback: a proxy or a certificate bundle of the host has no part in it.
 _NETWORK_VARIABLES = frozenset(
@@ -95,3 +96,18 @@ def isobuilder(*arguments: str, cwd: Path | None = None, **environ: str) -> subp
         check=False,
         env={**loopback_environ(), "COLUMNS": "100", **environ},
     )
+
+
+@pytest.fixture(scope="session")
+def stock_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the packages that every good medium of `tests.stock_media` has."""
+    folder = tmp_path_factory.mktemp("packages")
+    make_packages(folder, PACKAGES)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stock_media(tmp_path_factory: pytest.TempPathFactory, stock_packages: Path) -> dict[str, StockMedium]:
+    """Good media as lorax makes them, by the name of their kind: 7, 9, 10, uefi. Tests change copies."""
+    folder = tmp_path_factory.mktemp("stock")
+    return {stock.name: stock_medium(folder, stock, stock_packages) for stock in ALL_STOCK}

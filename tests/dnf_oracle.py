@@ -20,11 +20,14 @@ for scenario in asked["scenarios"]:
     if asked["platform"]:
         conf.module_platform_id = asked["platform"]
     for name, (folder, priority) in asked["repositories"].items():
-        options = scenario["options"].get(name, {}) | {"module_hotfixes": name in asked["hotfixes"]}
-        base.repos.add_new_repo(name, conf, baseurl=["file://" + folder], priority=priority, gpgcheck=False, **options)
+        repo = base.repos.add_new_repo(name, conf, baseurl=["file://" + folder], priority=priority, gpgcheck=False)
+        repo.module_hotfixes = name in asked["hotfixes"]
+        # add_new_repo would keep the first pattern of a list, and forget the others.
+        for option, patterns in scenario["options"].get(name, {}).items():
+            setattr(repo, option, patterns)
     base.fill_sack(load_system_repo=False)
     base.read_comps(arch_filter=True)
-    answer = {"error": None, "packages": [], "modules": []}
+    answer = {"error": None, "packages": [], "repositories": [], "modules": []}
     try:
         # As Anaconda does it, which calls both even where there is nothing to do. It always has a group.
         if scenario["disable"] or scenario["enable"] or any(word.startswith("@") for word in scenario["install"]):
@@ -37,8 +40,9 @@ for scenario in asked["scenarios"]:
         answer["modules"] = sorted({
             m.getNameStreamVersion() + ":" + m.getContext()
             for m in container.getModulePackages() if container.isModuleActive(m)})
-        answer["packages"] = sorted(
-            f"{p.name}-{p.epoch}:{p.version}-{p.release}.{p.arch}" for p in base.transaction.install_set)
+        chosen = sorted(
+            (f"{p.name}-{p.epoch}:{p.version}-{p.release}.{p.arch}", p.reponame) for p in base.transaction.install_set)
+        answer["packages"], answer["repositories"] = ([each[number] for each in chosen] for number in (0, 1))
     except dnf.exceptions.Error as error:
         answer["error"] = str(error)
     print(json.dumps(answer), flush=True)
@@ -62,9 +66,13 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Answer:
-    """What dnf would install, as sorted NEVRA, and the builds of module streams that are active, or its error."""
+    """What dnf would install, or its error.
+
+    `packages` are sorted NEVRA, `repositories` where each of them is from, `modules` the active builds of streams.
+    """
 
     packages: list[str]
+    repositories: list[str]
     modules: list[str]
     error: str | None
 

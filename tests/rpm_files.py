@@ -12,6 +12,7 @@ from pathlib import Path
 NEVRA = "tiny-2:1.0.0-1.x86_64"
 _LEAD = 96
 _MAGIC = bytes.fromhex("8eade80100000000")
+_ALIGNED = {3: 2, 4: 4, 5: 8}
 
 
 def make_rpm(path: Path, files: Mapping[str, bytes], *, compression: str = "gzip", version: str = "1.0.0") -> Path:
@@ -32,6 +33,24 @@ def make_rpm(path: Path, files: Mapping[str, bytes], *, compression: str = "gzip
     subprocess.run(
         [nfpm, "package", "--packager", "rpm", "--config", f"{path}.json", "--target", path],
         env={**os.environ, "SOURCE_DATE_EPOCH": "1577836800"},
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    return path
+
+
+def rpmbuild(path: Path, spec: str, *options: str, **macros: str | Path) -> Path:
+    """The package of `spec`, made by rpm itself, at `path`."""
+    path.with_suffix(".spec").write_text(spec)
+    defines = {
+        "_topdir": path.parent, "_rpmdir": path.parent, "_build_name_fmt": path.name,
+        "debug_package": "%{nil}", "__os_install_post": "%{nil}", **macros,
+    }  # fmt: skip
+    words = [word for name, value in defines.items() for word in ("--define", f"{name} {value}")]
+    subprocess.run(
+        ["rpmbuild", "-bb", *words, *options, path.with_suffix(".spec")],
+        env={**os.environ, "HOME": os.fspath(path.parent)},
         check=True,
         capture_output=True,
         timeout=60,
@@ -76,12 +95,15 @@ def _digests(headless: bytes) -> list[bytes]:
 
 
 def with_signatures(package: bytes, entries: Sequence[tuple[int, int, bytes, int]]) -> bytes:
-    """`package` with a signature header of `entries` alone: tag, type, data and count of each."""
+    """`package` with a signature header of `entries` alone (tag, type, data and count of each) in a region."""
     index = store = b""
     for tag, kind, data, count in entries:
+        store += bytes(-len(store) % _ALIGNED.get(kind, 1))
         index += struct.pack(">IIII", tag, kind, len(store), count)
         store += data
-    signatures = _MAGIC + struct.pack(">II", len(entries), len(store)) + index + store
+    index = struct.pack(">IIII", 62, 7, len(store), 16) + index
+    store += struct.pack(">IIiI", 62, 7, -len(index), 16)
+    signatures = _MAGIC + struct.pack(">II", len(entries) + 1, len(store)) + index + store
     return package[:_LEAD] + signatures + bytes(-len(signatures) % 8) + package[header_at(package) :]
 
 

@@ -116,7 +116,7 @@ class Scratch:
         return os.path.join(self.root, name.lstrip("/"))
 
     def read(self, name: str) -> str:
-        with open(self.path(name)) as file:
+        with open(self.path(name), errors="surrogateescape") as file:
             return file.read()
 
     def write(self, name: str, text: str, mode: int = 0o644) -> None:

@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import SimpleQueue
+from typing import Final
+
+_TIMES: Final = 100_000
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Fault:
     `status` answers that instead; `cut` closes the connection after so many bytes of the body; `headers` are added to
     the answer (a "Content-Length" or "Content-Range" replaces the true one, an empty one leaves it out); `whole`
     ignores the Range; `hang` sends nothing (after `cut` bytes) until the server ends; `body` is sent instead of the
-    file's.
+    file's; `raw` is sent instead of all of that, and then `again` a hundred thousand times, or until nobody listens.
     """
 
     status: int = 0
@@ -28,13 +31,16 @@ class Fault:
     whole: bool = False
     hang: bool = False
     body: bytes | None = None
+    raw: bytes | None = None
+    again: bytes = b""
 
 
 @dataclass
 class Mirror:
     """Set `files` (path to bytes) and `faults` (path to what happens to the next answers, in turn); read `requests`.
 
-    `came` and `left` have an entry for each connection, once it is made and once it has ended.
+    `came` and `left` have an entry for each connection, once it is made and once it has ended, and `repeated` for each
+    `Fault.again`: how often it was sent.
     """
 
     url: str
@@ -43,6 +49,7 @@ class Mirror:
     requests: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
     came: "SimpleQueue[None]" = field(default_factory=SimpleQueue)
     left: "SimpleQueue[None]" = field(default_factory=SimpleQueue)
+    repeated: "SimpleQueue[int]" = field(default_factory=SimpleQueue)
     ended: threading.Event = field(default_factory=threading.Event)
 
     def ranges(self, path: str) -> list[str | None]:
@@ -119,6 +126,9 @@ class _Handler(BaseHTTPRequestHandler):
             mirror.ended.wait()
             self.close_connection = True
             return
+        if fault.raw is not None:
+            self._repeat(fault.raw, fault.again)
+            return
         body = mirror.files.get(self.path) if fault.body is None else fault.body
         if fault.status or body is None:
             self._answer(fault.status or 404, {}, b"", fault)
@@ -131,6 +141,19 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             extent = {"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"}
             self._answer(206, extent, body[start:], fault)
+
+    def _repeat(self, raw: bytes, again: bytes) -> None:
+        self.close_connection = True
+        times = 0
+        try:
+            self.wfile.write(raw)
+            while times < _TIMES:
+                self.wfile.write(again)
+                times += 1
+        except OSError:
+            # The client has had enough; TLS says so in an error of its own.
+            pass
+        self.mirror.repeated.put(times)
 
     def _answer(self, status: int, headers: Mapping[str, str], body: bytes, fault: Fault) -> None:
         self.send_response(status)

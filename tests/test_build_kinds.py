@@ -126,6 +126,7 @@ def test_a_medium_in_the_manner_of_the_old_releases(mirror_url: str, mirror: Pat
         ('variant = "BaseOS"\n', ""),
         # productmd reads a tree without variants only of this family.
         ('family = "Practice Linux"', 'family = "CentOS"'),
+        ('version = "9"', 'version = "7"'),
         ('syntax = "RHEL9"', 'syntax = "RHEL7"'),
         ('stage2 = "inst.stage2=hd:LABEL={label}"\n', ""),
         ("inst.ks=hd:LABEL={label}:{path}", "ks=cdrom:{path}"),
@@ -146,7 +147,7 @@ def test_a_medium_in_the_manner_of_the_old_releases(mirror_url: str, mirror: Pat
     assert not [section for section in plain.sections() if section.startswith(("variant-", "header"))]
     read = productmd.treeinfo.TreeInfo()
     read.load(str(medium / ".treeinfo"))
-    assert (read.tree.arch, read.stage2.mainimage, read.release.version) == ("x86_64", "images/install.img", "9")
+    assert (read.tree.arch, read.stage2.mainimage, read.release.version) == ("x86_64", "images/install.img", "7")
     for path, (kind, digest) in read.checksums.checksums.items():
         assert kind == "sha256"
         assert digest == hashlib.sha256((medium / path).read_bytes()).hexdigest(), path

@@ -117,6 +117,7 @@ def test_exit_codes_are_the_published_ones() -> None:
     assert codes == {
         "IsobuilderError": 1,
         "UsageError": 2,
+        "AnswersError": 3,
         "DefinitionError": 3,
         "KickstartError": 3,
         "LockError": 3,

@@ -26,7 +26,7 @@ def say(one: CloudMachine, action: str, *words: str, typed: Sequence[str] = (), 
     keyboard.interactive = there
     with closing(Engine(one.effects(), keyboard)) as engine:
         try:
-            code = engine.act(NODES, words) if action == "nodes" else getattr(engine, action)()
+            code = engine.upkeep.act(NODES, words) if action == "nodes" else getattr(engine.upkeep, action)()
         except SetupError as refused:
             return refused.code, keyboard.said.getvalue() + "\n".join(refused.lines)
     return code, keyboard.said.getvalue()

@@ -2,8 +2,10 @@
 
 import fcntl
 import hashlib
+import itertools
 import os
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -225,6 +227,8 @@ def test_a_server_that_does_ranges_badly(
     fetcher.fetch_all([file], title="Packages")
     assert is_kept(cache, file)
     assert told.done == len(BODY)
+    # It is not asked for a range again: it would do the same.
+    assert mirror.ranges("/a")[1:] in ([], [None])
 
 
 def test_attempts_are_bounded_and_told(mirror: Mirror, fetcher: Fetcher, slept: Slept, told: Told) -> None:
@@ -439,3 +443,14 @@ def test_a_cache_that_is_no_folder(mirror: Mirror, tmp_path: Path, slept: Slept)
     file = named(mirror, "/a")
     with pytest.raises(HostError, match="file"):
         Fetcher(Cache(tmp_path / "file"), progress=Silent(), sleep=slept).fetch_all([file], title="Packages")
+
+
+def test_a_small_file_that_takes_long_says_that_it_comes(mirror: Mirror, cache: Cache, told: Told) -> None:
+    seconds = itertools.count(0, 11)
+    mirror.files["/a"] = bytes(5_000_000)
+    patience = Patience(silence=1_000_000)
+    with Fetcher(cache, progress=told, patience=patience, clock=lambda: float(next(seconds))) as fetcher:
+        fetcher.read(mirror.url + "/a", limit=5_000_000)
+    assert told.notes
+    assert all(re.fullmatch(rf"{mirror.url}/a: [0-9.]+ [kM]?B(ytes)? so far", note) for note in told.notes)
+    assert len(told.notes) <= next(seconds) / 30

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import ipaddress
 import os
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from isobuilder.fetch.cache import Cache
 from isobuilder.fetch.download import Wanted
 from isobuilder.fetch.failover import Place
 from isobuilder.fetch.fetcher import Fetcher
-from isobuilder.fetch.transfer import shown
+from isobuilder.fetch.transfer import Patience, shown
 from isobuilder.progress import Silent
 from tests.serving import Fault, Mirror, Slept, serve
 
@@ -105,6 +106,49 @@ def test_redirects_are_followed_so_far(mirror: Mirror, fetcher: Fetcher) -> None
             fetcher.read(mirror.url + "/a", limit=9)
 
 
+def test_a_redirect_is_not_read_for_ever(mirror: Mirror, fetcher: Fetcher) -> None:
+    mirror.files["/there"] = b"here"
+    head = b"HTTP/1.1 302 Found\r\nLocation: /there\r\n\r\n"
+    mirror.faults["/a"].append(Fault(raw=head, again=bytes(10_000)))
+    assert fetcher.read(mirror.url + "/a", limit=9) == b"here"
+    assert mirror.repeated.get(timeout=60) < 10_000
+
+
+_PACKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
+
+
+@pytest.mark.parametrize(
+    ("raw", "again"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+        (_PACKED + b"0\r\n", b"X: y\r\n" * 10_000),
+    ],
+    ids=["head", "trailer"],
+)
+@pytest.mark.parametrize("kind", ["mirror", "secure"])
+def test_a_server_that_never_comes_to_an_end_is_left(
+    request: pytest.FixtureRequest, cache: Cache, certificate: Path, monkeypatch: pytest.MonkeyPatch,
+    kind: str, raw: bytes, again: bytes,
+) -> None:  # fmt: skip
+    """Every byte of it comes in time; only a watch over the whole ends it."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", os.fspath(certificate))
+    server: Mirror = request.getfixturevalue(kind)
+    server.files["/a"] = b"abc"
+    server.faults["/a"].append(Fault(raw=raw, again=again))
+    with Fetcher(cache, progress=Silent(), patience=Patience(silence=0.2, attempts=1), sleep=Slept()) as fetcher:
+        with pytest.raises(FetchError, match="keeps talking"):
+            fetcher.read(server.url + "/a", limit=9)
+        assert server.repeated.get(timeout=60) < 100_000
+        assert fetcher.read(server.url + "/a", limit=9) == b"abc"
+
+
+def test_a_header_that_contradicts_itself_is_the_servers_fault(mirror: Mirror, fetcher: Fetcher) -> None:
+    mirror.files["/a"] = b"here"
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nhere"
+    mirror.faults["/a"].append(Fault(raw=head))
+    assert fetcher.read(mirror.url + "/a", limit=9) == b"here"
+
+
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "nonsense", "http://", "http://[::1", "http://a b/"])
 def test_only_addresses_of_the_web_are_fetched(fetcher: Fetcher, url: str) -> None:
     with pytest.raises(FetchError):
@@ -120,6 +164,25 @@ def test_passwords_are_not_shown(mirror: Mirror, fetcher: Fetcher) -> None:
         assert "secret" not in str(caught.value)
     assert mirror.requests[0][1]["Authorization"].startswith("Basic ")
     assert shown("https://me:pw@example.org:8/x?y") == "https://example.org:8/x?y"
+
+
+def test_a_password_comes_from_netrc_and_goes_to_its_server_alone(
+    mirror: Mirror, fetcher: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror.files["/a"] = b"here"
+    mirror.faults["/a"].append(Fault(status=401))
+    with pytest.raises(FetchError, match="401") as caught:
+        fetcher.read(mirror.url + "/a", limit=9)
+    assert "netrc" in caught.value.hint
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", os.fspath(netrc))
+    elsewhere = mirror.url.replace("127.0.0.1", "localhost")
+    mirror.faults["/b"].append(Fault(status=302, headers={"Location": f"{elsewhere}/a"}))
+    for path in ("/a", "/b"):
+        assert fetcher.read(mirror.url + path, limit=9) == b"here"
+    sent = [(path, headers["Host"][:3], headers.get("Authorization", "")[:5]) for path, headers in mirror.requests]
+    assert sent == [("/a", "127", ""), ("/a", "127", "Basic"), ("/b", "127", "Basic"), ("/a", "loc", "")]
 
 
 @pytest.fixture(scope="session")
@@ -197,3 +260,17 @@ def test_a_proxy_of_the_environment_is_used(mirror: Mirror, fetcher: Fetcher, mo
     monkeypatch.setenv("http_proxy", mirror.url)
     mirror.files["http://mirror.example/a"] = b"by proxy"
     assert fetcher.read("http://mirror.example/a", limit=9) == b"by proxy"
+
+
+def test_a_proxy_that_is_not_there_is_named(
+    mirror: Mirror, cache: Cache, monkeypatch: pytest.MonkeyPatch, secure: Mirror
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    for variable, server in (("http_proxy", mirror), ("https_proxy", secure)):
+        monkeypatch.setenv(variable, f"http://127.0.0.1:{port}")
+        with (
+            Fetcher(cache, progress=Silent(), patience=Patience(attempts=1), sleep=Slept()) as fetcher,
+            pytest.raises(FetchError, match="the proxy of the environment"),
+        ):
+            fetcher.read(server.url + "/a", limit=9)

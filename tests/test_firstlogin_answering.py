@@ -310,3 +310,33 @@ def test_at_boot_mistakes_go_to_the_log(machine: Scratch) -> None:
     code, said = run_engine(machine.effects(), "at_boot")
     assert code == 3
     assert "/etc/cloud-setup/answers:2" in said
+
+
+def test_at_boot_a_server_may_come_late_and_one_that_stays_away_stops_it(machine: Scratch) -> None:
+    machine.write("proc/cmdline", "cloud.answers=https://10.0.0.1/rack.ini\n")
+    machine.write("etc/cloud-setup/answers", "[all]\n" + "".join(f"{key} = {value}\n" for key, value in STATIC.items()))
+    slept: list[float] = []
+
+    def fetch(_url: str, _limit: int, _timeout: float) -> bytes:
+        if len(slept) < 2:
+            raise OSError("no route to host")
+        return b"[all]\nbridge = none\n"
+
+    def gone(_url: str, _limit: int, _timeout: float) -> bytes:
+        raise OSError("no route to host")
+
+    code, said = run_engine(machine.effects(fetch=gone, sleep=slept.append), "at_boot")
+    assert (code, "https://10.0.0.1/rack.ini: no route to host" in said) == (3, True)
+    assert machine.commands() == []
+    slept.clear()
+    code, said = run_engine(machine.effects(fetch=fetch, sleep=slept.append), "at_boot")
+    assert code == 0, said
+    assert machine.state()["addresses"] == {"eth0": ["192.168.1.10/24"]}
+
+
+def test_a_machine_without_a_port_is_not_asked_anything(machine: Scratch) -> None:
+    (Path(machine.path("sys/class/net/eth0/device"))).rmdir()
+    code, said = at_keyboard(machine, "a.example.org")
+    assert code == 4
+    assert "This machine has no Ethernet port. Is the driver of its card loaded?" in said
+    assert "Host name" not in said

@@ -36,8 +36,6 @@ def wanted(answers: Answers, *_: object) -> list[object]:
 
 
 APP = Part(
-    name="app",
-    title="An application",
     question=lambda key: QUESTION if key == "token" else None,
     documented=lambda: [QUESTION],
     questions=lambda _machine, _answers: [QUESTION],

@@ -98,14 +98,15 @@ def test_ctrl_c_in_the_middle_of_a_login_ends_in_the_shell(name: str, words: lis
     """While it starts, a shell has the wizard in its own group of processes: Ctrl-C is sent to both."""
     machine = Machine(tmp_path)
     for profile in (".bash_profile", ".profile"):
-        (tmp_path / profile).write_text(f". {machine.snippet}\n")
+        (tmp_path / profile).write_text(f". {machine.snippet}\necho goes-on\nPS1='ready> '\n")
     child = pexpect.spawn(
         name, words, env=machine.environ(HOME=str(tmp_path)), encoding="utf-8", echo=False, timeout=30
     )
     child.delaybeforesend = None
     child.expect_exact(STARTED)
     child.sendintr()
-    # Its prompt is the host's /etc/profile's business.
+    child.expect_exact("goes-on")
+    child.expect_exact("ready> ")
     child.sendline("echo still-$((1 + 1))-here")
     child.expect_exact("still-2-here")
     child.sendline("exit")

@@ -149,9 +149,12 @@ def test_a_step_that_fails_in_a_trial_goes_back_too(machine: Scratch, clock: Clo
         return run(argv, given, timeout)
 
     hands = machine.effects(environ=SESSION, now=clock.now, sleep=clock.sleep, run=refuse)
-    code, _ = run_engine(hands, "configure", "/root/answers.ini")
+    code, said = run_engine(hands, "configure", "/root/answers.ini")
     assert code == 5
-    assert state(machine) == journals.TRIAL
+    assert "everything goes back in 5 minutes" in " ".join(said.split())
+    run_then = Journal(machine.effects()).last()
+    assert run_then is not None
+    assert (run_then.state, run_then.until) == (journals.TRIAL, clock.time + PATIENCE)
     code, said = run_engine(effects(machine, clock), "confirm")
     assert (code, "A step of it failed" in said) == (5, True)
     assert run_engine(effects(machine, clock, {}), "guard")[0] == 0

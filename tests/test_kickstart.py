@@ -7,6 +7,7 @@ import pytest
 
 from isobuilder.blueprint import Blueprint, read_blueprint
 from isobuilder.errors import DefinitionError, KickstartError
+from isobuilder.kickstart.disks import STORAGE_INCLUDE, writes_unasked
 from isobuilder.kickstart.readback import ModuleCommand, PackageRequest, Wanted, WantedGroup
 from isobuilder.kickstart.readback import read_back as read_back_for
 from isobuilder.kickstart.rendering import Kickstart, render_roles
@@ -436,3 +437,42 @@ def test_a_role_of_a_product_keeps_what_its_override_does_not_say(tmp_path: Path
     assert (made["image"].title, made["image"].menu) == ("Our image", False)
     assert (made["nc"].title, made["nc"].group) == ("Install a node controller", "several")
     assert made["nc"].request.packages == ()
+
+
+ASKS = (
+    "", "ignoredisk --only-use=sda\n", "clearpart --none\n", "%post\nautopart\n%end\n", "%include /mnt/more.ks\n",
+    "%pre\nclearpart --all\n%end\n", "clearpart\n",
+)  # fmt: skip
+WRITES = {
+    "lang en_US\nzerombr\n": 2, "clearpart --all\n": 1, "part / --size=1\n": 1, "autopart\n": 1,
+    "%pre\n%end\n%include /tmp/part.ks\n": 3, "ostreesetup --url=x\n": 1, "clearpart --none\nlogvol /\n": 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ASKS)
+def test_a_kickstart_that_leaves_disks_to_a_person_writes_nothing_unasked(text: str) -> None:
+    assert writes_unasked(text) is None
+
+
+@pytest.mark.parametrize("text", WRITES)
+def test_a_kickstart_that_writes_unasked_is_told_by_its_line(text: str) -> None:
+    found = writes_unasked(text)
+    assert found
+    assert (found.line, found.text) == (WRITES[text], text.splitlines()[WRITES[text] - 1])
+
+
+GOLDEN = Path(__file__).parent / "golden/media"
+
+
+@pytest.mark.parametrize("path", sorted(str(path.relative_to(GOLDEN)) for path in GOLDEN.glob("*/*/ks/minimal.cfg")))
+def test_our_own_kickstarts_take_an_empty_disk_or_none_unless_they_install_again(path: str) -> None:
+    text = (GOLDEN / path).read_text()
+    if "-ask/" in path:
+        assert writes_unasked(text) is None
+        return
+    found = writes_unasked(text)
+    assert found
+    assert found.text == f"%include {STORAGE_INCLUDE}"
+    # Without what knows an earlier installation, the same takes an empty disk only.
+    assert writes_unasked(re.sub(r"^is_marked\(\) \{$", "is_other() {", text, flags=re.MULTILINE)) is None
+    assert writes_unasked(text.replace("is_marked() {", "x() {").replace("is_empty() {", "y() {")) == found

@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-import re
 import subprocess
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from isobuilder import firstlogin, releases
 from isobuilder.errors import LockError
 from isobuilder.fetch.cache import Cache
 from isobuilder.lock import BUILT_IN, Lock, LockedRepository, dump_lock, required_lock
-from isobuilder.package import own_repository, package_digest, provide_own
+from isobuilder.package import make_own, package_digest, provide_own
 from isobuilder.releases import Release
 from isobuilder.schema import load_toml
 from tests.conftest import Demo, isobuilder
@@ -30,10 +29,7 @@ def release(name: str) -> Release:
 def built(name: str, folder: Path) -> Path:
     """The package for a release, out of a new cache."""
     cache = Cache(folder / "cache")
-    own = own_repository(release(name), cache)
-    primary = cache.check(own.metadata["primary"].sha256).read_text()
-    [found] = re.findall(r'<checksum type="sha256" pkgid="YES">([0-9a-f]{64})</checksum>', primary)
-    return cache.check(found)
+    return cache.check(make_own(release(name), cache).package.sha256)
 
 
 def rpm(*arguments: str | Path) -> str:

@@ -7,7 +7,10 @@ import pytest
 
 from isobuilder.errors import ResolveError
 from isobuilder.resolve.pool import Source
-from tests.dnf_oracle import Scenario, ask_dnf
+from tests.dnf_oracle import Answer, Scenario, ask_dnf
+from tests.module_cases import SITE as MODULAR
+from tests.module_cases import nevras
+from tests.module_cases import run as run_modular
 from tests.repositories import Fake, make_repository
 from tests.test_resolve import assert_same, names, request, run
 
@@ -49,6 +52,10 @@ PATTERNS = (
     "gone-*",
     "gone-3*",
     "nothing-like-this",
+    "kernel-5.*x86_64",
+    "*0:5.2*x86_64",
+    "k*-00:5.2-1",
+    "multi.*6*",
 )
 
 
@@ -75,10 +82,34 @@ def test_the_same_packages_as_dnf(sources: list[Source], tmp_path: Path, option:
     assert not all(answer.error for answer in answers)
 
 
-def _with(source: Source, option: str, pattern: str) -> Source:
-    if option == "excludepkgs":
-        return replace(source, excludes=(pattern,))
-    return replace(source, includes=(pattern,))
+def test_several_patterns_with_modules_as_with_dnf(tmp_path: Path) -> None:
+    source = MODULAR["main"].make(tmp_path / "main", "main")
+    names = ["tool", "lib", "user", "stat", "system-release"]
+    for option, patterns in (
+        ("includepkgs", ["tool", "lib"]),
+        # Without the release's package nobody knows the platform, and no stream is active.
+        ("includepkgs", ["tool", "lib", "system-release"]),
+        ("includepkgs", ["tool-3*", "lib", "user", "system-*"]),
+        ("excludepkgs", ["tool-3*", "stat"]),
+        ("excludepkgs", ["system-release", "lib-3*"]),
+    ):
+        options = {"main": {option: patterns}}
+        scenarios = [Scenario([word], options=options) for word in (*names, "@m:1/p", "@m:2/p", "@s")]
+        answers = ask_dnf({"main": (tmp_path / "main", 99)}, scenarios, tmp_path / "dnf")
+        for scenario, answer in zip(scenarios, answers, strict=True):
+            assert_same_modules(_with(source, option, *patterns), scenario, answer)
+
+
+def assert_same_modules(source: Source, scenario: Scenario, answer: Answer) -> None:
+    try:
+        found = nevras(run_modular([source], scenario))
+    except ResolveError:
+        found = []
+    assert found == answer.packages, scenario
+
+
+def _with(source: Source, option: str, *patterns: str) -> Source:
+    return replace(source, excludes=patterns) if option == "excludepkgs" else replace(source, includes=patterns)
 
 
 def test_both_together_and_a_mistake_that_says_why(sources: list[Source]) -> None:

@@ -126,6 +126,28 @@ def test_what_lies_here_must_be_signed_like_all_else(site: Path, mirror: Path) -
     assert not list(site.glob("*.iso*"))
 
 
+def test_only_the_metadata_that_is_needed_must_be_there(site: Path, mirror: Path) -> None:
+    shutil.copytree(mirror / "extras", site / "extras")
+    [changelogs] = (site / "extras/repodata").glob("*-other.xml.gz")
+    changelogs.unlink()
+    extras = '[[repository]]\nid = "extras"\nbaseurl = "extras"\ntrust = "unsigned"\n'
+    define(site, f'source = "{mirror}/os"\nkeys = "{mirror}/os"\n{extras}')
+    done = run(site, "build", "--offline")
+    assert done.returncode == 0, done.stderr
+    assert "repository extras: its metadata of the kind other is not there, and is left out" in done.stderr
+    lock = json.loads((site / "gap.lock").read_text())
+    assert [set(one["metadata"]) for one in lock["repositories"]] == [
+        {"repomd", "primary", "filelists", "other", "group"},
+        {"repomd", "primary", "filelists"},
+    ]
+    [filelists] = (site / "extras/repodata").glob("*-filelists.xml.gz")
+    filelists.unlink()
+    (site / "gap.lock").unlink()
+    done = isobuilder("lock", "--offline", "--cache-dir", str(site.parent / "fresh"), cwd=site)
+    assert done.returncode == 4
+    assert filelists.name in done.stderr
+
+
 def test_offline_without_anything_says_all_that_is_missing(site: Path) -> None:
     define(site, "")
     done = run(site, "build", "--offline")

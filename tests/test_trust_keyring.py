@@ -1,6 +1,7 @@
 """Keys and detached signatures made by GnuPG; what we accept, its verifier accepts."""
 
 import base64
+import itertools
 import re
 import subprocess
 from collections.abc import Iterator
@@ -80,24 +81,16 @@ def test_a_signature_is_verified(home: Keyhome, keys: dict[str, str], algorithm:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_what_we_accept_gpgv_accepts(home: Keyhome, keys: dict[str, str], algorithm: str, tmp_path: Path) -> None:
-    """Each byte of a signature is changed in turn."""
+def test_a_signature_with_one_bit_changed_is_refused(
+    home: Keyhome, keys: dict[str, str], algorithm: str, tmp_path: Path
+) -> None:
+    """In parts that it does not sign, too: the key id, and the counts of bits."""
     keyring = ring(home, keys[algorithm])
-    public = home.public(keys[algorithm], armor=False)
     good = home.sign(keys[algorithm], DATA)
     assert keyring.verify(DATA, good) == keys[algorithm]
-    assert gpgv_accepts(public, DATA, good, tmp_path)
-    taken = 0
-    for at in range(len(good)):
-        bad = good[:at] + bytes([good[at] ^ 0x01]) + good[at + 1 :]
-        try:
-            keyring.verify(DATA, bad)
-        except TrustError:
-            continue
-        taken += 1
-        assert gpgv_accepts(public, DATA, bad, tmp_path), at
-    # What is not signed: the key id in a part that is not hashed (a fingerprint is), and counts of leading zero bits.
-    assert taken <= 16
+    assert gpgv_accepts(home.public(keys[algorithm], armor=False), DATA, good, tmp_path)
+    for at, bit in itertools.product(range(len(good)), range(8)):
+        refusal(keyring, good[:at] + bytes([good[at] ^ 1 << bit]) + good[at + 1 :])
 
 
 def test_a_signature_of_version_3_is_verified(home: Keyhome, keys: dict[str, str], tmp_path: Path) -> None:
@@ -115,7 +108,7 @@ def test_only_pinned_keys_count(home: Keyhome, keys: dict[str, str]) -> None:
     keyring = Keyring.from_files([both], [keys["rsa2048"]])
     assert keyring.verify(DATA, home.sign(keys["rsa2048"], DATA)) == keys["rsa2048"]
     signature = home.sign(keys["ed25519"], DATA)
-    assert f"signed by {keys['ed25519'][-16:]}, which is not pinned" in refusal(keyring, signature)
+    assert f"signed by {keys['ed25519']}, which is not pinned" in refusal(keyring, signature)
     # Where several have signed, one that is pinned is enough, and it is the one that is named.
     assert keyring.verify(DATA, signature + home.sign(keys["rsa2048"], DATA)) == keys["rsa2048"]
 

@@ -1,7 +1,6 @@
 """One file out of a package, of every compression that rpm has had; bsdtar is asked for the same file."""
 
 import lzma
-import os
 import subprocess
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 
 from isobuilder.errors import HostError, IsobuilderError, MediumError, TrustError
 from isobuilder.trust.rpmpayload import read_member
-from tests.rpm_files import make_rpm, payload_at, rename_tag
+from tests.rpm_files import make_rpm, payload_at, rename_tag, rpmbuild
 
 MEMBER = "/usr/share/syslinux/isohdpfx.bin"
 CODE = bytes(range(256)) + b"code" * 44
@@ -53,21 +52,8 @@ def test_a_file_is_read(tmp_path: Path, compression: str) -> None:
 
 @pytest.mark.parametrize("payload", ["w9.gzdio", "w9.bzdio", "w6.xzdio", "w6.lzdio", "w19.zstdio", "w.ufdio"])
 def test_a_file_is_read_out_of_what_rpmbuild_makes(tmp_path: Path, payload: str) -> None:
-    (tmp_path / "boot.spec").write_text(SPEC)
     (tmp_path / "code").write_bytes(CODE)
-    defines = {
-        "_topdir": tmp_path, "_rpmdir": tmp_path, "code": tmp_path / "code", "_binary_payload": payload,
-        "_build_name_fmt": "boot.rpm", "debug_package": "%{nil}", "__os_install_post": "%{nil}",
-    }  # fmt: skip
-    options = [word for name, value in defines.items() for word in ("--define", f"{name} {value}")]
-    subprocess.run(
-        ["rpmbuild", "-bb", *options, tmp_path / "boot.spec"],
-        env={**os.environ, "HOME": os.fspath(tmp_path)},
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
-    package = tmp_path / "boot.rpm"
+    package = rpmbuild(tmp_path / "boot.rpm", SPEC, code=tmp_path / "code", _binary_payload=payload)
     assert read_member(package, f"{MEMBER}.own", limit=1000) == bsdtar_reads(package, f"{MEMBER}.own") == CODE
     with pytest.raises(MediumError, match="not a regular file"):
         read_member(package, f"{MEMBER}.link", limit=1000)

@@ -30,6 +30,9 @@ def test_every_module_template_and_release_file_is_in_the_wheel(wheel: Path) -> 
         packed = set(archive.namelist())
     wanted = {str(path.relative_to(ROOT)) for path in (ROOT / "isobuilder").rglob("*.py")}
     wanted |= {str(path.relative_to(ROOT)) for path in (ROOT / "isobuilder/releases").glob("*.toml")}
+    system = [str(path.relative_to(ROOT)) for path in (ROOT / "isobuilder/firstlogin/system").iterdir()]
+    assert len(system) == 5
+    wanted |= set(system)
     for name in ("kickstarts", "menus"):
         templates = {f"isobuilder/{path.relative_to(ROOT)}" for path in (ROOT / name).rglob("*") if path.is_file()}
         assert templates

@@ -1,15 +1,19 @@
 """The boot menus on a finished medium, read back: which entries there are, and what each would tell the kernel.
 
-Reads menus as `bootmenu` writes them; it decides nothing about them.
+`bootmenu.reading` reads them; here is what a person at the keyboard needs to choose an entry of a menu of ours.
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from isobuilder.boot.firmware import Firmware
 from isobuilder.bootmenu.entries import SERIAL_SUFFIX
+from isobuilder.bootmenu.reading.grub import Platform, read_grub
+from isobuilder.bootmenu.reading.isolinux import read_isolinux
+from isobuilder.bootmenu.reading.model import Device, Entry, Menu
 from isobuilder.bootmenu.render import FIRMWARE_CONSOLE, GRUB_BIOS_MENU, GRUB_EFI_MENU, ISOLINUX_MENU
 from isobuilder.errors import MediumError, UsageError
 from isobuilder.iso.reader import read_file
@@ -17,12 +21,7 @@ from isobuilder.schema import did_you_mean
 
 SIZE_LIMIT = 1 << 20
 
-_GRUB_ENTRY = re.compile(
-    r"^(\t?)(menuentry|submenu) '((?:[^']|'\\'')*)' --id ([a-z][a-z0-9.-]*)(?: --hotkey=\w| --class heading)? \{$"
-)
-_GRUB_LINUX = re.compile(r"^\s+linux(?:efi)? \S+ (.+)$")
-# A file; where there is none, blocks of a disk are given.
-_GRUB_CHAIN = re.compile(r"^\s+(?:if )?chainloader (?!\+1\b)(.*?)(?:; then)?$")
+_OURS = "# Made by isobuilder."
 _ID = re.compile(r"[a-z][a-z0-9-]*")
 _LOADER = re.compile(r"/([A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*)")
 # Lines of the menu that start nothing: headings, and the ways to another list.
@@ -81,7 +80,7 @@ def read_menu(iso: Path, firmware: Firmware) -> BootMenu:
             missing.append(error)
             continue
         menu = parse(text)
-        if menu.lines and menu.default in [line.id for line in menu.lines]:
+        if _OURS in text and menu.default in [line.id for line in menu.lines]:
             return menu
         raise MediumError(
             f"{iso}: {path} is no menu that isobuilder made", hint="Only media made by isobuilder can be checked."
@@ -89,65 +88,16 @@ def read_menu(iso: Path, firmware: Firmware) -> BootMenu:
     raise missing[0]
 
 
-@dataclass
-class _Lines:
-    """The lines of a menu as they are read, and where the next one stands."""
-
-    read: list[MenuLine] = field(default_factory=list)
-    places: list[int] = field(default_factory=lambda: [0])
-
-    def line(self, name: str, title: str) -> None:
-        """One more line of the list; those that start nothing take a place only."""
-        if not _OWN_ID.fullmatch(name):
-            self.read.append(MenuLine(name, title, tuple(self.places)))
-        self.places[-1] += 1
-
-    def unmarked(self) -> None:
-        """The last line was one that no key marks."""
-        self.places[-1] = max(0, self.places[-1] - 1)
-
-    def begin(self) -> None:
-        """The next lines are behind one that stands here."""
-        self.places.append(0)
-
-    def end(self) -> None:
-        if len(self.places) > 1:
-            self.places.pop()
-            self.places[-1] += 1
-
-    def change(self, **values: object) -> None:
-        if self.read:
-            self.read[-1] = replace(self.read[-1], **values)  # type: ignore[arg-type]
-
-
 def parse_isolinux(text: str) -> BootMenu:
     """The entries of an isolinux.cfg; lines that are not about entries are passed over.
 
     Raises MediumError for an id that isobuilder gives to no entry.
     """
-    lines = _Lines()
-    name, default, port = "", "", None
-    for line in text.splitlines():
-        words = line.split()
-        match words:
-            case ["serial", unit, *_] if unit.isdecimal():
-                port = int(unit)
-            case ["label", name]:
-                lines.line(_id(name), name)
-            case ["menu", "disable"]:
-                lines.unmarked()
-            case ["menu", "begin", _]:
-                name = ""
-                lines.begin()
-            case ["menu", "end"]:
-                lines.end()
-            case ["menu", "label", *_] if _ID.fullmatch(name):
-                lines.change(title=re.sub(r"\^(.)", r"\1", line.split("label", 1)[1].strip()))
-            case ["menu", "default"] if _ID.fullmatch(name):
-                default = name
-            case ["append", *arguments] if _ID.fullmatch(name):
-                lines.change(kernel_line=" ".join(word for word in arguments if not word.startswith("initrd=")))
-    return BootMenu(tuple(lines.read), default, port)
+    found = read_isolinux(ISOLINUX_MENU, _Alone(ISOLINUX_MENU, text))
+    for entry in found.entries:
+        if len(entry.id.split()) == 1 and not (_ID.fullmatch(entry.id) or _OWN_ID.fullmatch(entry.id)):
+            raise MediumError(f"{ISOLINUX_MENU}: {entry.id!r} is no id of an entry")
+    return _boot_menu(found, re.search(r"^serial ([0-9]+)\b", text, re.MULTILINE))
 
 
 def parse_grub(text: str) -> BootMenu:
@@ -155,28 +105,60 @@ def parse_grub(text: str) -> BootMenu:
 
     Raises MediumError for a loader whose path does not stay below the top of a disk: it is made on one to be found.
     """
-    lines = _Lines()
-    default, port = "", None
-    for line in text.splitlines():
-        if found := _GRUB_ENTRY.match(line):
-            tab, kind, title, name = found.groups()
-            if not tab:
-                lines.end()
-            if kind == "submenu":
-                lines.begin()
-            else:
-                lines.line(name, title.replace("'\\''", "'").strip())
-        elif found := _GRUB_LINUX.match(line):
-            lines.change(kernel_line=found[1])
-        elif lines.read and (found := _GRUB_CHAIN.match(line)):
-            lines.change(loaders=(*lines.read[-1].loaders, _loader(found[1])))
-        elif found := re.match(r"set default=([a-z][a-z0-9-]*)$", line):
-            default = found[1]
-        elif found := re.match(r"if serial --unit=([0-9])", line):
-            port = int(found[1])
-        elif line == FIRMWARE_CONSOLE:
-            port = 0
-    return BootMenu(tuple(lines.read), default, port)
+    found = read_grub("medium", GRUB_EFI_MENU, _Alone(GRUB_EFI_MENU, text), Platform("uefi", "x86_64"))
+    port = re.search(r"^if serial --unit=([0-9])", text, re.MULTILINE)
+    on_firmware = re.search(rf"^{FIRMWARE_CONSOLE}()$", text, re.MULTILINE)
+    return _boot_menu(found, port or on_firmware)
+
+
+@dataclass(frozen=True)
+class _Alone:
+    """A menu without the medium around it: what it searches for is found, and what it names nobody knows."""
+
+    path: str
+    content: str
+
+    def exists(self, device: Device, path: str) -> None:
+        del device, path
+
+    def text(self, device: Device, path: str) -> str | None:
+        del device
+        return self.content if path == self.path else None
+
+    def with_label(self, label: str) -> Device | None:
+        del label
+        return "medium"
+
+    def with_uuid(self, uuid: str) -> Device | None:
+        del uuid
+        return "medium"
+
+    def shown(self, device: Device, path: str) -> str:
+        del device
+        return path
+
+
+def _boot_menu(found: Menu, port: re.Match[str] | None) -> BootMenu:
+    lines = [_line(entry, steps) for entry, steps in _placed(found.entries) if _ID.fullmatch(entry.id)]
+    default = found.default.entry.id if found.default.entry else ""
+    return BootMenu(tuple(lines), default, int(port[1] or 0) if port else None)
+
+
+def _placed(entries: tuple[Entry, ...]) -> Iterator[tuple[Entry, tuple[int, ...]]]:
+    """Each entry with the places that lead to it, over lines that can be marked."""
+    counted: Counter[tuple[str, ...]] = Counter()
+    behind: dict[tuple[str, ...], tuple[int, ...]] = {}
+    for entry in entries:
+        place = (*behind.get(entry.steps, ()), counted[entry.steps])
+        counted[entry.steps] += 1
+        if entry.action == "submenu":
+            behind[*entry.steps, entry.title] = place
+        yield entry, place
+
+
+def _line(entry: Entry, steps: tuple[int, ...]) -> MenuLine:
+    loaders = tuple(_loader(named.written) for named in entry.named if named.use == "chain")
+    return MenuLine(entry.id, entry.title, steps, entry.boots[0].arguments if entry.boots else None, loaders)
 
 
 _MENUS: dict[Firmware, dict[str, Callable[[str], BootMenu]]] = {
@@ -184,12 +166,6 @@ _MENUS: dict[Firmware, dict[str, Callable[[str], BootMenu]]] = {
     "uefi": {GRUB_EFI_MENU: parse_grub},
     "uefi-secure": {GRUB_EFI_MENU: parse_grub},
 }
-
-
-def _id(name: str) -> str:
-    if not (_ID.fullmatch(name) or _OWN_ID.fullmatch(name)):
-        raise MediumError(f"{ISOLINUX_MENU}: {name!r} is no id of an entry")
-    return name
 
 
 def _loader(place: str) -> str:

@@ -32,6 +32,7 @@ _CONNECTIONS: Final = 8
 # So many files in a row lost to the network mean that there is no network.
 _HOPELESS: Final = 10
 _LOCK_POLL: Final = 0.2
+_HEARTBEAT: Final = 30.0
 _GONE: Final = frozenset({404, 410})
 
 
@@ -64,6 +65,7 @@ class Fetcher:
         self._local = LocalFiles(folder)
         self._small = self._transfers()
         self._persistence = Persistence(patience, progress, sleep)
+        self._said = clock()
 
     def __enter__(self) -> Self:
         return self
@@ -82,7 +84,7 @@ class Fetcher:
         It is called with a reader and an address, of one mirror at a time, and again where a transfer broke. Raises as
         `Persistence.persist`.
         """
-        once = Once(self._small, None if self._offline else self._memory)
+        once = Once(self._small, None if self._offline else self._memory, self._tell_slow)
         return self._persistence.persist(place, lambda url: look(once, url))
 
     def size(self, url: str) -> int:
@@ -93,6 +95,20 @@ class Fetcher:
         if not self._offline and not is_local(url):
             self._memory.keep_size(url, size)
         return size
+
+    def is_there(self, file: Wanted) -> bool:
+        """Whether the cache or any mirror has the file. Raises FetchError where no mirror says yes or no."""
+        if self._cache.has(file.sha256, file.size):
+            return True
+        if self._offline and not any(map(is_local, file.place.mirrors)):
+            return False
+        try:
+            self._persistence.persist(file.place, self._small.size)
+        except RefusedError as error:
+            if error.status in _GONE:
+                return False
+            raise
+        return True
 
     def require(self, urls: Iterable[str]) -> None:
         """Without a network: raise one FetchError for all of `urls` that would have to be asked for."""
@@ -116,6 +132,13 @@ class Fetcher:
             failures, untried = self._run(wanted, advance)
             if failures:
                 raise _summary(failures, len(wanted), untried)
+
+    def _tell_slow(self, url: str, came: int) -> None:
+        """Small files are no task of `progress`, and can take long: now and then, say that work goes on."""
+        now = self._clock()
+        if now - self._said >= _HEARTBEAT:
+            self._said = now
+            self._progress.note(f"{shown(url)}: {filesize.decimal(came)} so far")
 
     def _run(self, files: Sequence[Wanted], advance: Advance) -> tuple[list[IsobuilderError], int]:
         """The failures, and how many files were not tried because of them.
@@ -191,7 +214,7 @@ class Fetcher:
                         file.place, lambda url: download.attempt(transfers, url), lambda: download.furthest
                     )
             except RefusedError as error:
-                error.hint = (
+                error.hint = error.hint or (
                     "A repository drops old packages: if it has, make the lock anew (isobuilder lock --update)."
                 )
                 raise
@@ -224,13 +247,14 @@ class Fetcher:
 class Once:
     """Reads small files whose checksum nobody knows yet, and tries once: its caller is who persists.
 
-    What servers say goes into `memory`.
+    What servers say goes into `memory`; `tell` is called again and again with an address and the bytes that have come.
     Raises BrokenTransferError where to try again, RefusedError, and FetchError for more than `limit` bytes.
     """
 
-    def __init__(self, transfers: Transfers, memory: Memory | None) -> None:
+    def __init__(self, transfers: Transfers, memory: Memory | None, tell: Callable[[str, int], None]) -> None:
         self._transfers = transfers
         self._memory = memory
+        self._tell = tell
 
     def read(self, url: str, *, limit: int) -> bytes:
         data = self._read(url, limit)
@@ -245,6 +269,7 @@ class Once:
             data = bytearray()
             for chunk in reply.chunks:
                 data += chunk
+                self._tell(url, len(data))
                 if len(data) > limit:
                     raise FetchError(f"{shown(url)}: is larger than the {limit} bytes that such a file may have")
             return bytes(data)

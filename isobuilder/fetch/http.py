@@ -17,11 +17,14 @@ import urllib3
 
 from isobuilder.errors import FetchError, HostError
 from isobuilder.fetch.transfer import BrokenTransferError, Patience, RefusedError, Reply, shown
+from isobuilder.fetch.watch import Watch, WatchedAdapter
 
 _CHUNK: Final = 1 << 20
 _MAX_REDIRECTS: Final = 10
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _TRY_AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_WHO_ARE_YOU: Final = frozenset({401, 407})
+_NETRC: Final = "Names and passwords for servers are taken from ~/.netrc, or the file that NETRC names."
 _LONGEST_ADVICE: Final = 60.0
 
 
@@ -29,15 +32,19 @@ class HttpTransfers:
     """Requests of one thread, over connections that are kept until `close`; `clock` counts seconds.
 
     Proxies come from the environment, and the bundle of certificate authorities too: REQUESTS_CA_BUNDLE or
-    CURL_CA_BUNDLE.
+    CURL_CA_BUNDLE. Names and passwords come from ~/.netrc, for the server that they are for and no other.
     """
 
     def __init__(self, *, patience: Patience, clock: Callable[[], float]) -> None:
-        self._session = requests.Session()
         self._patience = patience
         self._clock = clock
+        self._watch = Watch(patience.silence)
+        self._session = _Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, WatchedAdapter(self._watch))
 
     def close(self) -> None:
+        self._watch.close()
         self._session.close()
 
     @contextmanager
@@ -63,17 +70,19 @@ class HttpTransfers:
     def _follow(self, method: str, url: str, headers: dict[str, str]) -> requests.Response:
         here = url
         for _ in range(_MAX_REDIRECTS + 1):
-            response = self._session.request(
-                method,
-                here,
-                headers={"Accept-Encoding": "identity", "User-Agent": "isobuilder", **headers},
-                stream=True,
-                allow_redirects=False,
-                timeout=(self._patience.connect, self._patience.silence),
-            )
-            if response.status_code not in _REDIRECTS or "Location" not in response.headers:
-                return response
-            response.close()
+            self._watch.answer_on(None)
+            with self._watch.waiting():
+                response = self._session.request(
+                    method,
+                    here,
+                    headers={"Accept-Encoding": "identity", "User-Agent": "isobuilder", **headers},
+                    stream=True,
+                    allow_redirects=False,
+                    timeout=(self._patience.connect, self._patience.silence),
+                )
+                if response.status_code not in _REDIRECTS or "Location" not in response.headers:
+                    return response
+                self._leave(response)
             there = urljoin(here, response.headers["Location"])
             allowed = {"https"} if urlsplit(here).scheme == "https" else {"http", "https"}
             if urlsplit(there).scheme not in allowed:
@@ -81,12 +90,20 @@ class HttpTransfers:
             here = there
         raise FetchError(f"{shown(url)}: more than {_MAX_REDIRECTS} redirects")
 
+    def _leave(self, response: requests.Response) -> None:
+        """Be done with a redirect; a short one is read, so that its connection can be used again."""
+        length = response.headers.get("Content-Length", "")
+        if re.fullmatch(r"[0-9]{1,5}", length):
+            response.raw.drain_conn()
+        response.close()
+
     def _reply(self, response: requests.Response, url: str, expected: AbstractSet[int]) -> Reply:
         status = response.status_code
         if status in _TRY_AGAIN:
             raise BrokenTransferError(f"the server answers {status} {response.reason}", _advice(response))
         if status not in expected:
-            raise RefusedError(f"{shown(url)}: the server answers {status} {response.reason}", status)
+            hint = _NETRC if status in _WHO_ARE_YOU else ""
+            raise RefusedError(f"{shown(url)}: the server answers {status} {response.reason}", status, hint)
         first, total = _extent(response)
         encoding = response.headers.get("Content-Encoding", "identity").lower()
         return Reply(status, first, total, encoding, self._chunks(response, url))
@@ -95,7 +112,7 @@ class HttpTransfers:
         """The body as it arrives, watched: a read that waits for a whole chunk could be held for ever by a drip."""
         since, seen = self._clock(), 0
         while True:
-            with _translated(url):
+            with _translated(url), self._watch.waiting():
                 chunk = response.raw.read1(_CHUNK, decode_content=False)
             if not chunk:
                 return
@@ -108,7 +125,14 @@ class HttpTransfers:
                 since, seen = now, 0
 
 
-def _extent(response: requests.Response) -> tuple[int, int | None]:
+class _Session(requests.Session):
+    """Redirects are ours to follow. The library, told not to, still reads all that a redirect has for a body."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
+        return None
+
+
+def _extent(response: requests.Response) -> tuple[int | None, int | None]:
     if response.status_code == 200:
         length = response.headers.get("Content-Length", "")
         return 0, int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None
@@ -116,7 +140,7 @@ def _extent(response: requests.Response) -> tuple[int, int | None]:
     if response.status_code == 206:
         found = re.fullmatch(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)", said)
         if not found:
-            raise BrokenTransferError(f"the server sends a part without saying which ({said!r})")
+            return None, None
         return int(found[1]), None if found[2] == "*" else int(found[2])
     return 0, None
 
@@ -138,6 +162,10 @@ def _translated(url: str) -> Iterator[None]:
             f"{shown(url)}: the server is not trusted: {_root(error)}",
             hint="A site's own certificate authority is named by REQUESTS_CA_BUNDLE, the path of a PEM file.",
         ) from error
+    except requests.exceptions.InvalidHeader as error:
+        raise BrokenTransferError(str(error)) from error
+    except requests.exceptions.ProxyError as error:
+        raise BrokenTransferError(f"the proxy of the environment (http_proxy, https_proxy): {_root(error)}") from error
     except ValueError as error:
         # requests' InvalidURL and its like, and what urllib says of a redirect to nonsense.
         raise FetchError(f"{shown(url)}: not an address that can be fetched: {error}") from error

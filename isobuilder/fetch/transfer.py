@@ -23,8 +23,8 @@ class BrokenTransferError(Exception):
 class RefusedError(FetchError):
     """The server's answer is no, and will be; `status` is HTTP's."""
 
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, status: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.status = status
 
 
@@ -52,11 +52,11 @@ class Patience:
 class Reply:
     """An answer of 200, 206 or 416. `start` is the offset of its first byte in the file, `total` the file's size.
 
-    `total` is None when the server does not say.
+    Either is None when the server does not say.
     """
 
     status: int
-    start: int
+    start: int | None
     total: int | None
     encoding: str
     chunks: Iterator[bytes]

@@ -112,8 +112,6 @@ def _time_servers(answers: Answers, machine: Machine, effects: Effects) -> List[
 
 
 PART = Part(
-    name="machine",
-    title="This machine: name, network, time",
     question=questions.question,
     documented=questions.documented,
     questions=questions.for_machine,

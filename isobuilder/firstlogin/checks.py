@@ -73,9 +73,9 @@ def _gateway(answers: Answers, machine: Machine, effects: Effects) -> Iterator[L
     if address == rules.NONE or port is None:
         return
     said = probes.someone_has(effects, port.bridge or port.name, address)
-    if said == "answered":
+    if said == probes.ANSWERED:
         yield Line(PASS, f"gateway: {address} answers")
-    elif said == "silent":
+    elif said == probes.SILENT:
         remedy = f"Is it switched on, and on the wire of {port.name}?"
         yield Line(WARN, f"gateway: nobody answers at {address}", remedy)
     else:

@@ -61,16 +61,16 @@ def _run(arguments: argparse.Namespace, wizard: Engine, effects: Effects) -> int
         "rollback": wizard.roll_back,
         "guard": wizard.guard,
         "boot": wizard.at_boot,
-        "status": wizard.status,
-        "teardown": wizard.tear_down,
+        "status": wizard.upkeep.status,
+        "teardown": wizard.upkeep.tear_down,
     }
     if arguments.command in plain:
         return plain[arguments.command]()
     if arguments.command == "check":
-        return wizard.check(full=arguments.full)
+        return wizard.upkeep.check(full=arguments.full)
     action = next((one for one in PARTS.actions() if one.name == arguments.command), None)
     if action:
-        return wizard.act(action, arguments.words)
+        return wizard.upkeep.act(action, arguments.words)
     path, save = (one and os.path.abspath(one) for one in (arguments.answers, arguments.save_answers))
     if save and effects.exists(save):
         raise SetupError(EXIT_USAGE, f"{save} is there already; name another file.")

@@ -10,14 +10,18 @@ from . import machine as machines
 from .answers import dump
 from .dialogue import LeftError, Terminal
 from .effects import Effects
-from .exits import COME_BACK, EXIT_ANSWERS, EXIT_DONE, EXIT_LEFT, EXIT_PREFLIGHT, EXIT_STEP, SetupError
+from .exits import COME_BACK, EXIT_ANSWERS, EXIT_DONE, EXIT_PREFLIGHT, EXIT_STEP, SetupError
 from .interview import INTRODUCTION, Interview, shown_answers
 from .journal import Run
 from .log import Log
-from .model import Action, Answers, Machine, Problem
+from .model import Answers, Machine, Problem
 from .parts import Parts
 from .plan import Step
 from .runner import PATIENCE, Runner
+from .upkeep import Upkeep
+
+# At boot, answers on a server are asked for so often, with so many seconds between.
+_TRIES, _BETWEEN_TRIES = 6, 10
 
 
 class Engine:
@@ -29,6 +33,7 @@ class Engine:
         self._parts = parts or Parts()
         self._log = Log(effects)
         self._runner = Runner(effects, terminal, self._parts, self._log)
+        self.upkeep = Upkeep(effects, terminal, self._parts, self._runner)
 
     def configure(self, path: Optional[str] = None, save: Optional[str] = None, *, dry_run: bool = False) -> int:
         """The whole way; `path` is an answers file that somebody named, and `save` one to be written."""
@@ -41,6 +46,7 @@ class Engine:
         found = sources.find(self._effects, machine, self._parts, path)
         self._refuse_mistakes(found, path)
         self._greet(machine)
+        self._refuse_machine(machine)
         given, proposed = (found.answers, {}) if path else ({}, found.answers)
         interview = Interview(self._terminal, self._parts, machine, self._effects, given, proposed)
         complete, missing = interview.unattended()
@@ -98,8 +104,9 @@ class Engine:
         if self._effects.exists(journal.DONE):
             return EXIT_DONE
         machine = machines.look(self._effects)
-        found = sources.find(self._effects, machine, self._parts)
+        found = self._found_in_the_end(machine)
         self._refuse_mistakes(found, None)
+        self._refuse_machine(machine)
         interview = Interview(self._terminal, self._parts, machine, self._effects, found.answers, {})
         answers, missing = interview.unattended()
         if missing:
@@ -108,65 +115,14 @@ class Engine:
         steps = self._planned(self._fitting(answers, machine), machine)
         return self._runner.carry_out(steps, answers, machine, unattended=True)
 
-    def check(self, *, full: bool = False) -> int:
-        """See whether all works as it was set up; with `full`, also by trying it out. The exit code."""
-        run, machine = self._last_done(), machines.look(self._effects)
-        self._terminal.heading(f"How {machine.hostname} is doing")
-        failed = self._runner.verdicts(self._parts.proofs(run.answers, machine, self._effects))
-        if full and not failed:
-            self._terminal.heading("Trying it out")
-            for line in self._parts.thorough(run.answers, machine, self._effects):
-                failed += self._runner.verdicts([line])
-        self._terminal.line("")
-        self._terminal.say("Not all of it works." if failed else "All of it works.")
-        return EXIT_STEP if failed else EXIT_DONE
-
-    def status(self) -> int:
-        """Say in ten lines what this machine is and how it is doing."""
-        runs, machine = self._runner.runs(), machines.look(self._effects)
-        answers: Answers = dict(runs[0].answers) if runs else {}
-        port = machine.port(answers.get("interface", machine.main))
-        rows = [("host", machine.hostname), ("system", machine.facts.title)]
-        rows += [("address", ", ".join(port.addresses) or "none") if port else ("address", "no port")]
-        rows += [("set up", runs[0].state if runs else "not yet; run: cloud-setup")]
-        for name, said in rows + self._parts.status(answers, machine, self._effects):
-            self._terminal.line(f"{name:<18} {said}")
-        return EXIT_DONE
-
-    def tear_down(self) -> int:
-        """Undo all that was ever done here, once somebody has typed the machine's name."""
-        self._runner.lock_or_refuse()
-        runs = self._runner.runs()
-        if not runs:
-            self._terminal.say("There is nothing to take down.")
-            return EXIT_DONE
-        machine = machines.look(self._effects)
-        self._terminal.heading(f"Taking down {machine.hostname}")
-        self._terminal.say(
-            f"All that cloud-setup did here is undone, in {sum(len(run.done) for run in runs)} steps, the network of "
-            "this machine included. What was made with it since then is lost: users, images, volumes."
-        )
-        if machine.session:
-            self._terminal.say("You came in over the network: this session may end. What was begun goes on to its end.")
-        if not self._terminal.interactive:
-            raise SetupError(EXIT_ANSWERS, "Somebody has to be there to say that it is meant.")
-        said = self._terminal.ask(f"Type the name of this machine ({machine.hostname}) to do it: ")
-        if said.strip() != machine.hostname:
-            self._terminal.say("That is not its name: nothing was changed.")
-            return EXIT_LEFT
-        return self._runner.undo(*runs)
-
-    def act(self, action: Action, words: Sequence[str]) -> int:
-        """Do what a part does under a name of its own; the exit code."""
-        if action.changes:
-            self._runner.lock_or_refuse(wait=True)
-        return action.run(words, self._effects, self._terminal)
-
-    def _last_done(self) -> Run:
-        run = next((one for one in self._runner.runs() if one.state in (journal.FINISHED, journal.TRIAL)), None)
-        if run is None:
-            raise SetupError(EXIT_STEP, "This machine is not set up yet. Run: cloud-setup")
-        return run
+    def _found_in_the_end(self, machine: Machine) -> sources.Found:
+        """All answers that there are; a server may be there a little later than we. Raises SetupError."""
+        for _ in range(_TRIES):
+            found = sources.find(self._effects, machine, self._parts)
+            if not found.failures:
+                return found
+            self._effects.sleep(_BETWEEN_TRIES)
+        raise SetupError(EXIT_ANSWERS, "Answers could not be had; nothing was changed.", *found.failures)
 
     def close(self) -> None:
         """Let others work."""
@@ -248,6 +204,12 @@ class Engine:
             self._tell(f"note: answers could not be had: {failure}")
         if found.mistakes:
             raise SetupError(EXIT_ANSWERS, "There are mistakes in the answers; nothing was changed.", *found.mistakes)
+
+    def _refuse_machine(self, machine: Machine) -> None:
+        """Go no further where no answer would help. Raises SetupError."""
+        for problem in self._parts.suits({}, machine, self._effects):
+            if not problem.key and not problem.warning:
+                raise SetupError(EXIT_PREFLIGHT, f"{problem.what}. {problem.instead}")
 
     def _asked(self, interview: Interview, machine: Machine) -> Answers:
         """Answers that fit, asked for until they do."""

@@ -134,11 +134,7 @@ class Interview:
 
     def _remember(self, row: Question, value: str, *, typed: bool) -> None:
         # What was only accepted follows the answers that it came from, when those change.
-        if typed or self._typed.get(row.key) == value:
-            self._typed[row.key] = value
-        else:
-            self._typed.pop(row.key, None)
-            self._accepted[row.key] = value
+        (self._typed if typed or row.key in self._typed else self._accepted)[row.key] = value
 
     def _taken(self, row: Question, said: str, answers: Answers) -> str:
         """What was said as an answer, if it is one. Raises AnswerError."""

@@ -15,8 +15,8 @@ HOME = "/var/lib/cloud-setup"
 LOCK = HOME + "/lock"
 # What parts have noted as done once and for all.
 MARKS = HOME + "/marks"
-# Somebody was offered the wizard at a login; nothing is left to be set up.
-OFFERED, DONE = HOME + "/offered", HOME + "/done"
+# Nothing is left to be set up. (The profile snippet looks for it, and has a file of its own, `offered`.)
+DONE = HOME + "/done"
 
 UNFINISHED, TRIAL, ROLLING, FINISHED, ROLLED_BACK = "unfinished", "trial", "rolling back", "finished", "rolled back"
 

@@ -113,7 +113,10 @@ class Question(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """Something that does not fit together, at the answer `key`; a `warning` does not stop anybody."""
+    """Something that does not fit together, at the answer `key`; a `warning` does not stop anybody.
+
+    Without a key no answer can mend it.
+    """
 
     key: str
     what: str
@@ -208,8 +211,6 @@ class Part(NamedTuple):
     `across` is what is wrong between machines, of which places in answers files and all answers there are given.
     """
 
-    name: str
-    title: str
     question: Callable[[str], Optional[Question]]
     documented: Callable[[], Sequence[Question]]
     questions: Callable[[Machine, Answers], Sequence[Question]]

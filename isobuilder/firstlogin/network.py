@@ -36,10 +36,9 @@ def fits(answers: Answers) -> Iterator[Problem]:
     main = answers.get("interface")
     if main in others:
         yield Problem(OTHER_PORT + str(main), f"{main} is the main port; its address is another question", "Remove it.")
-    if answers.get("bridge", rules.NONE) in [main, *others]:
-        yield Problem(
-            "bridge", "{} is a port".format(answers["bridge"]), "Give the bridge a name of its own, as in br0."
-        )
+    bridge = answers.get("bridge", rules.NONE)
+    if bridge != rules.NONE and bridge in [main, *others]:
+        yield Problem("bridge", f"{bridge} is a port", "Give the bridge a name of its own, as in br0.")
     yield from _overlaps(
         [("address", "the main port", address)]
         + [(OTHER_PORT + name, name, other) for name, other in sorted(others.items())]
@@ -81,7 +80,7 @@ def suits(answers: Answers, machine: Machine, effects: Effects) -> Iterator[Prob
     """What does not fit this machine."""
     names = [port.name for port in machine.ports]
     if not names:
-        yield Problem("interface", "This machine has no Ethernet port", "Is the driver of its card loaded?")
+        yield Problem("", "This machine has no Ethernet port", "Is the driver of its card loaded?")
         return
     listed = "This machine has {}.".format(", ".join(names))
     port = main_port(machine, answers)
@@ -142,9 +141,9 @@ def _is_free(key: str, address: str, name: str, machine: Machine, effects: Effec
     if wanted in own or port is None or not port.link:
         return
     said = probes.someone_has(effects, port.bridge or name, wanted)
-    if said == "answered":
+    if said == probes.ANSWERED:
         yield Problem(key, f"Another machine on the wire of {name} has {wanted}", "Give one that is free.")
-    elif said == "unknown":
+    elif said == probes.UNKNOWN:
         what = f"Nobody could be asked whether {wanted} is free"
         yield Problem(key, what, "Make sure that no other machine has it.", warning=True)
 

@@ -8,7 +8,7 @@ from .effects import Effects
 _ARPING = "arping"
 # Seconds from 1900, where NTP begins, to 1970.
 _NTP_EPOCH = 2208988800
-_ANSWERED, _SILENT, _UNKNOWN = "answered", "silent", "unknown"
+ANSWERED, SILENT, UNKNOWN = "answered", "silent", "unknown"
 
 
 def someone_has(effects: Effects, interface: str, address: str) -> str:
@@ -17,9 +17,9 @@ def someone_has(effects: Effects, interface: str, address: str) -> str:
     It asks as RFC 5227 wants it, from no address, so that nobody takes the asker for the owner.
     """
     if not effects.has_command(_ARPING):
-        return _UNKNOWN
+        return UNKNOWN
     code = effects.run(_ARPING, "-D", "-q", "-c", "2", "-w", "3", "-I", interface, address, timeout=15).code
-    return {0: _SILENT, 1: _ANSWERED}.get(code, _UNKNOWN)
+    return {0: SILENT, 1: ANSWERED}.get(code, UNKNOWN)
 
 
 def name_server_answers(effects: Effects, server: str, name: str) -> bool:

@@ -73,6 +73,9 @@ class Runner:
             self._worker.do(folder, steps, numbers, begun)
         except apply.StepError as failed:
             self._say_failure(failed)
+            if trial:
+                self._start_trial(folder, PATIENCE)
+                self._terminal.say(f"Unless somebody goes on, everything goes back in {PATIENCE // 60} minutes.")
             return EXIT_STEP
         if trial:
             self._start_trial(folder, PATIENCE)
@@ -196,9 +199,12 @@ class Runner:
     def _kept(self) -> bool:
         """Whether it shall stay, as somebody says in time. Raises LeftError."""
         until = self._effects.now() + PATIENCE
+        self._terminal.say(
+            "You came in over the network, and the network is another now. Whoever reads this can keep it."
+        )
         while True:
             left = max(0.0, until - self._effects.now())
-            prompt = f"Keep it? yes or no; without an answer it all goes back in {int(left)} seconds: "
+            prompt = f"Keep it? yes or no (without an answer it goes back in {int(left)} seconds): "
             answer = self._terminal.ask_within(prompt, left)
             if answer is None:
                 self._terminal.line("")

@@ -110,7 +110,7 @@ def long_entries(name: str, short: bytes) -> bytes:
             pieces[number - 1][:10],
             _LONG_NAME,
             0,
-            _checksum(short),
+            checksum(short),
             pieces[number - 1][10:22],
             0,
             pieces[number - 1][22:],
@@ -141,7 +141,8 @@ def _spelled(short: bytes) -> str:
     return f"{stem}.{suffix}" if suffix else stem
 
 
-def _checksum(short: bytes) -> int:
+def checksum(short: bytes) -> int:
+    """What a long name's entries say of the short one that they belong to."""
     total = 0
     for byte in short:
         total = ((total >> 1) + (total << 7 & 0x80) + byte) & 0xFF

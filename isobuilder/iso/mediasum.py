@@ -17,7 +17,7 @@ FIELD_SIZE = 512
 
 _SKIPPED_BLOCKS = 15
 _READ_SIZE = 16 * BLOCK
-_FRAGMENTS = 20
+FRAGMENTS = 20
 _DIGITS_PER_FRAGMENT = 3
 
 
@@ -26,13 +26,14 @@ class MediaSum:
 
     `volume_size` is the size that the volume descriptor states, in bytes: a multiple of 2048, and at least 1 MiB, so
     that a fragment is longer than what the tool reads at a time. The field at `FIELD_OFFSET` must hold spaces in what
-    is fed.
+    is fed. The last `skipped` blocks are left out of the sum.
     """
 
-    def __init__(self, volume_size: int) -> None:
+    def __init__(self, volume_size: int, *, skipped: int = _SKIPPED_BLOCKS) -> None:
         if volume_size % BLOCK or volume_size < 1 << 20:
             raise ValueError(f"a volume of {volume_size} bytes")
-        self._left = volume_size - _SKIPPED_BLOCKS * BLOCK
+        self._skipped = skipped
+        self._left = volume_size - skipped * BLOCK
         self._marks = list(_fragment_ends(self._left))[::-1]
         self._fed = 0
         self._md5 = hashlib.md5(usedforsecurity=False)
@@ -55,11 +56,16 @@ class MediaSum:
             raise ValueError(f"{self._left} bytes of the volume are missing")
         return self._md5.hexdigest()
 
+    @property
+    def fragments(self) -> str:
+        """The sums of the twenty prefixes that are complete so far, three digits each."""
+        return self._fragments
+
     def field(self) -> bytes:
         """What belongs at `FIELD_OFFSET`: 512 bytes. The status says that no one has vouched for the medium."""
         text = (
-            f"ISO MD5SUM = {self.hexdigest()};SKIPSECTORS = {_SKIPPED_BLOCKS};RHLISOSTATUS=0;"
-            f"FRAGMENT SUMS = {self._fragments};FRAGMENT COUNT = {_FRAGMENTS};"
+            f"ISO MD5SUM = {self.hexdigest()};SKIPSECTORS = {self._skipped};RHLISOSTATUS=0;"
+            f"FRAGMENT SUMS = {self._fragments};FRAGMENT COUNT = {FRAGMENTS};"
             "THIS IS NOT THE SAME AS RUNNING MD5SUM ON THIS ISO!!"
         )
         return text.encode("ascii").ljust(FIELD_SIZE)
@@ -74,7 +80,7 @@ def _fragment_ends(total: int) -> Iterator[int]:
 
     The tool reads 32 KiB at a time and takes a sum behind the first such piece that begins in a new fragment.
     """
-    fragment = total // (_FRAGMENTS + 1)
+    fragment = total // (FRAGMENTS + 1)
     for number in range(1, total // fragment + 1):
         start = -(-number * fragment // _READ_SIZE) * _READ_SIZE
         if start < total:

@@ -81,9 +81,9 @@ class Image:
     describes, flags (at 25) and a name (at 33) that ends in a version.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, *, folder_limit: int = FOLDER_LIMIT) -> None:
         self._file = file
-        self._folders_left = FOLDER_LIMIT
+        self._folders_left = folder_limit
         file.seek(VOLUME_DESCRIPTOR)
         descriptor = file.read(BLOCK)
         if descriptor[:6] != b"\x01CD001":

@@ -17,6 +17,10 @@ _CONTINUES = 0x01
 _NOT_PLAIN = frozenset({b"SL", b"CL", b"ZF"})
 
 
+# Itself, the folder above, and the root, of which "/" in front remains when all is joined.
+_LINK_WORDS = ((0x02, "."), (0x04, ".."), (0x08, ""))
+
+
 @dataclass(frozen=True)
 class Entry:
     kind: bytes
@@ -56,6 +60,29 @@ def name(found: Iterable[Entry]) -> bytes:
             if not entry.data[0] & _CONTINUES:
                 break
     return b"".join(parts)
+
+
+def mode(found: Iterable[Entry]) -> int | None:
+    """The mode as stat(2) has it (RRIP 4.1.1), None where none is written."""
+    written = next((entry.data for entry in found if entry.kind == b"PX" and len(entry.data) >= 4), None)
+    return int.from_bytes(written[:4], "little") if written else None
+
+
+def target(found: Iterable[Entry]) -> str:
+    """Where a symbolic link leads, as it is written (RRIP 4.1.3); nothing for what is no link."""
+    parts: list[str] = []
+    goes_on = False
+    for entry in found:
+        area = entry.data[1:] if entry.kind == b"SL" else b""
+        while len(area) >= 2:
+            flags, content, area = area[0], area[2 : 2 + area[1]], area[2 + area[1] :]
+            word = next((word for flag, word in _LINK_WORDS if flags & flag), content.decode(errors="surrogateescape"))
+            if goes_on:
+                parts[-1] += word
+            else:
+                parts.append(word)
+            goes_on = bool(flags & _CONTINUES)
+    return "/".join(parts) or ("/" if parts else "")
 
 
 def is_plain(found: Iterable[Entry]) -> bool:

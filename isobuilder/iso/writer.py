@@ -79,11 +79,13 @@ def write_iso(
     progress: Progress,
     force: bool = False,
     manifest: Callable[[Written], str] | None = None,
+    prove: Callable[[Path], None] | None = None,
     free: Callable[[Path], int] = free_space,
 ) -> Written:
     """Write `tree` as an ISO image to `output`, with `OUTPUT.sha256` beside it; equal trees give equal bytes.
 
-    What `manifest` says of it goes beside it too. All files come under their names only when they are complete, and
+    What `manifest` says of it goes beside it too. `prove` is shown the finished image before it gets its name, and
+    refuses it by an error. All files come under their names only when they are complete, and
     nothing is left of a write that fails or is interrupted. The older ones are untouched until then; checksum and
     manifest go first, so that those that are there are always of the image beside them.
 
@@ -105,6 +107,8 @@ def write_iso(
             os.pwrite(image, media.field(), FIELD_OFFSET)
             with progress.task("Checksum", layout.size) as advance:
                 sha256 = _summed_and_flushed(image, advance)
+            if prove:
+                prove(part)
             written = Written(output, layout.size, sha256, media.hexdigest())
             texts = {checksum_path(output): _checksum_line(sha256, output.name)}
             if manifest:

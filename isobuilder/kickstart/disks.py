@@ -1,6 +1,7 @@
 """What a kickstart does to disks, so far as its text tells: the menu says it of each entry."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from isobuilder.definition import DiskMatch
 from isobuilder.kickstart.syntax import sections
@@ -39,6 +40,10 @@ _STORAGE_COMMANDS = frozenset(
         "zipl",
     }
 )
+# Of these, what writes to disks that it does not ask for; the others only say which there are.
+_WRITING_COMMANDS = _STORAGE_COMMANDS - {"driverdisk", "fcoe", "ignoredisk", "iscsi", "nvdimm", "zfcp", "zipl"}
+# Functions of choose-disk.sh: by the first it takes no disk but an empty one, and by the second one with its mark too.
+_TAKES_EMPTY, _TAKES_MARKED = "is_empty() {", "is_marked() {"
 # Of these, what only divides the one disk that %pre has found: every word of such a line is looked at.
 _DIVIDING = {"part": "--ondisk=$disk", "logvol": "--vgname=isobuilder", "volgroup": "isobuilder"}
 _OLD_DATA = ("--onpart", "--usepart", "--useexisting", "--noformat")
@@ -59,6 +64,40 @@ def chooses_alike(text: str, guarded: str) -> bool:
     """
     commands = _STORAGE_COMMANDS | {"bootloader"}
     return list(_choosing(text, commands)) == list(_choosing(guarded, commands))
+
+
+@dataclass(frozen=True)
+class WritesUnasked:
+    """The line of a kickstart, counted from 1, by which an installer writes to disks without asking."""
+
+    line: int
+    text: str
+
+
+def writes_unasked(text: str) -> WritesUnasked | None:
+    """The first line by which a kickstart may erase a disk that holds something, None when it asks first.
+
+    What a file under /tmp says is unknown, since %pre wrote it; but isobuilder's own %pre takes an empty disk, unless
+    it may install again. Scripts are not looked into otherwise.
+    """
+    lines = list(sections(text))
+    early = {line.strip() for section, _, line in lines if section == "%pre"}
+    guarded = _TAKES_EMPTY in early and _TAKES_MARKED not in early
+    for section, number, line in lines:
+        words = line.split()
+        if section or not words:
+            continue
+        if _writes(words) and not (guarded and words == ["%include", STORAGE_INCLUDE]):
+            return WritesUnasked(number, line.strip())
+    return None
+
+
+def _writes(words: Sequence[str]) -> bool:
+    if words[0] == "%include":
+        return words[1].startswith("/tmp/") if len(words) > 1 else False  # noqa: S108 - the installer's /tmp
+    if words[0] == "clearpart":
+        return len(words) > 1 and "--none" not in words
+    return words[0] in _WRITING_COMMANDS
 
 
 def in_words(match: DiskMatch) -> str:

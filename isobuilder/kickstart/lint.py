@@ -17,21 +17,22 @@ from isobuilder.releases import KickstartFacts
 Mistake = tuple[int | None, str]
 
 
-def mistakes(text: str, handler: Any, facts: KickstartFacts) -> Iterator[Mistake]:
-    """What the release's installer would refuse, or nobody should boot: the line's number, if known, and why.
-
-    `handler` is pykickstart's, when it has read `text`.
-    """
-    yield from _disguised_words(text)
+def refused(text: str, facts: KickstartFacts) -> Iterator[Mistake]:
+    """What the release's installer would refuse: the line's number, if known, and why."""
     yield from _unknown_sections(text, facts)
     yield from _unknown_environments(text, facts)
     yield from _refused_lines(text, facts)
+
+
+def unsafe(text: str, handler: Any) -> Iterator[Mistake]:
+    """What nobody should boot; `handler` is pykickstart's, when it has read `text`."""
+    yield from _disguised_words(text)
     yield from _plain_passwords(handler)
 
 
 def notes(handler: Any) -> Iterator[str]:
     """What is allowed, and should be known."""
-    for command in _network_sources(handler):
+    for command in network_sources(handler):
         yield f"installs from the network too ({command})"
     if _wipes_everything(handler):
         yield "clearpart erases every disk of the machine that it finds; name the disks with --drives"
@@ -82,9 +83,11 @@ def _plain_passwords(handler: Any) -> Iterator[tuple[int | None, str]]:
             yield command.lineno or None, "a plain password would be readable on the medium; use --iscrypted and a hash"
 
 
-def _network_sources(handler: Any) -> Iterator[str]:
+def network_sources(handler: Any) -> Iterator[str]:
+    """The commands by which the installer takes packages from elsewhere than the medium."""
     for name in ("url", "nfs", "ostreesetup", "ostreecontainer", "liveimg"):
-        if getattr(getattr(handler, name, None), "seen", False):
+        command = getattr(handler, name, None)
+        if getattr(command, "seen", False) and not (getattr(command, "url", None) or "").startswith("file:"):
             yield name
     for repository in getattr(getattr(handler, "repo", None), "repoList", ()):
         address = repository.baseurl or repository.mirrorlist or getattr(repository, "metalink", "")

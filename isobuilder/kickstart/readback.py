@@ -74,38 +74,68 @@ class PackageRequest:
     modules: tuple[ModuleCommand, ...] = ()
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A kickstart as the installer of a release understands it; `network` are its sources besides the medium.
+
+    `refused` are lines that it would stop at, `unsafe` what should not be on a medium all the same: each the number of
+    the line, if known, and why. `warnings` is what it complains about and takes; `notes` is what should be known.
+    """
+
+    request: PackageRequest
+    refused: tuple[lint.Mistake, ...]
+    unsafe: tuple[lint.Mistake, ...]
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    network: tuple[str, ...]
+
+
+def examine(text: str, facts: KickstartFacts) -> Reading:
+    """Read a kickstart as the installer of the release whose `facts` these are; a malformed section ends the reading.
+
+    Raises KickstartError for a syntax that pykickstart does not know.
+    """
+    parser = _Parser(handler(facts.syntax))
+    refused = parser.mistakes
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", pykickstart.errors.KickstartWarning)
+        try:
+            parser.readKickstartFromString(text)
+        except pykickstart.errors.KickstartError as error:
+            refused.append((error.lineno, error.message))
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            # A quote that is never closed, or a line that pykickstart itself stumbles over; it does not say where.
+            refused.append((None, f"cannot be read: {error}"))
+    refused += lint.refused(text, facts)
+    return Reading(
+        request=_request(parser.handler, text),
+        refused=tuple(refused),
+        unsafe=tuple(lint.unsafe(text, parser.handler)),
+        warnings=tuple(" ".join(str(warning.message).split()) for warning in caught),
+        notes=tuple(lint.notes(parser.handler)),
+        network=tuple(lint.network_sources(parser.handler)),
+    )
+
+
 def read_back(text: str, facts: KickstartFacts, *, where: str) -> tuple[PackageRequest, tuple[str, ...]]:
     """What the installer of the release whose `facts` these are understands of a kickstart, and notes on it.
 
     Raises KickstartError with every command that it would refuse and all that the lint finds; a malformed section ends
     the reading.
     """
-    lines = text.splitlines()
-
-    def place(number: int | None) -> str:
-        words = lines[number - 1].split() if number and number <= len(lines) else []
-        # The rest of the line is not repeated: it may hold a password.
-        shown = f"{words[0]} ..." if len(words) > 1 else "".join(words)
-        return f"{where}, line {number}: {shown}" if shown else where
-
-    parser = _Parser(handler(facts.syntax))
-    mistakes = parser.mistakes
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", pykickstart.errors.KickstartWarning)
-        try:
-            parser.readKickstartFromString(text)
-        except pykickstart.errors.KickstartError as error:
-            mistakes.append((error.lineno, error.message))
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            # A quote that is never closed, or a line that pykickstart itself stumbles over; it does not say where.
-            mistakes.append((None, f"cannot be read: {error}"))
-    mistakes += lint.mistakes(text, parser.handler, facts)
-    if mistakes:
-        details = [f"{place(number)}: {' '.join(message.split())}" for number, message in mistakes]
+    reading = examine(text, facts)
+    if mistakes := [*reading.refused, *reading.unsafe]:
+        details = [f"{place(text, number, where)}: {' '.join(message.split())}" for number, message in mistakes]
         raise KickstartError(f"{where}: it cannot be used as it is ({facts.syntax})", details=details)
-    notes = [f"{where}: {' '.join(str(warning.message).split())}" for warning in caught]
-    notes += [f"{where}: {note}" for note in lint.notes(parser.handler)]
-    return _request(parser.handler, text), tuple(notes)
+    return reading.request, tuple(f"{where}: {note}" for note in (*reading.warnings, *reading.notes))
+
+
+def place(text: str, number: int | None, where: str) -> str:
+    """The line of that number for a message, with its first word alone: the rest may hold a password."""
+    lines = text.splitlines()
+    words = lines[number - 1].split() if number and number <= len(lines) else []
+    shown = f"{words[0]} ..." if len(words) > 1 else "".join(words)
+    return f"{where}, line {number}: {shown}" if shown else where
 
 
 class _Parser(pykickstart.parser.KickstartParser):  # type: ignore[misc]

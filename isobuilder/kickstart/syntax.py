@@ -11,10 +11,10 @@ import pykickstart.version
 from isobuilder.errors import KickstartError
 
 
-def sections(text: str) -> Iterator[tuple[str, int, str]]:
+def sections(text: str, *, keepends: bool = False) -> Iterator[tuple[str, int, str]]:
     """Each line with the section that it stands in ("" outside, "%post") and its number from 1."""
     section = ""
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(keepends), start=1):
         word = line.split(maxsplit=1)[0] if line.strip() else ""
         if word == "%end":
             yield section, number, line

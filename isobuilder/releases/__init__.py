@@ -75,7 +75,7 @@ class KickstartFacts(Table):
     in the installed system and the installer does not add: every kickstart of ours asks for them. `medium` and `root`
     are where scripts of the installer find the medium and the system that is being installed. `medium_is_sought`: the
     command cdrom looks for the medium among the disks that are not ignored, and does not remember it from the boot.
-    `refused` is what pykickstart takes and the installer does not.
+    `refused` is what pykickstart takes and the installer does not. `utf8`: it takes no kickstart in another encoding.
     """
 
     syntax: Annotated[str, Matching(r"(?:RHEL|F)[0-9]{1,2}", "a syntax that pykickstart knows, such as RHEL9")]
@@ -86,6 +86,7 @@ class KickstartFacts(Table):
     root: AbsolutePath = "/mnt/sysroot"
     medium_is_sought: bool = True
     refused: Many[Refused] = ()
+    utf8: bool = True
 
 
 class Installed(Table):
@@ -182,13 +183,15 @@ class Boot(Table):
 class ArchFacts(Table):
     """What differs between architectures of one release.
 
-    `always` are packages that the installer adds to every role by itself; `may` those that a person can bring in at its
+    `always` are packages that the installer adds to every role by itself, those of `if_there` only where a repository
+    has them (all the same they are on a medium of ours); `may` those that a person can bring in at its
     screens (storage, languages), and so are on the medium too. `repository` joins those of the release, or replaces
     the one with the same id.
     """
 
     tree: Folder
     always: Many[PackageName]
+    if_there: Many[PackageName] = ()
     may: Many[PackageName] = ()
     repository: Annotated[Many[Repository], AfterValidator(unlike_ids)] = ()
     boot: Boot
@@ -208,20 +211,24 @@ class Dvd(Table):
 class Release(Table):
     """One release of CentOS, or of a rebuild of it.
 
+    `rebuilds` are the families whose media of the same first number have the same packages and installer.
     `variant` is the one that .treeinfo names (installers of 8 and later take the repository of "BaseOS" for the base),
     absent where it names none; `platform` what modules require of it, as in its os-release's PLATFORM_ID (absent: what
-    the repositories say). `network` is how the installed system keeps the configuration of its network: as ifcfg files
-    of the service "network", or as NetworkManager's keyfiles.
+    the repositories say). `metadata` are the formats, by rpm's words, in which its installer reads metadata. `network`
+    is how the installed system keeps the configuration of its network: as ifcfg files of the service "network", or as
+    NetworkManager's keyfiles.
     """
 
     id: Annotated[str, Matching(r"[a-z0-9][a-z0-9.-]{0,30}", "a release's short name")]
     title: Title
     family: Name
+    rebuilds: Many[Name] = ()
     short: Name
     version: Annotated[str, Matching(r"[0-9]+(?:\.[0-9]+)*", "a version such as 9 or 7.9")]
     variant: Name | None = None
     platform: Annotated[str, Matching(r"[a-z0-9.+_-]{1,30}", "a module platform such as el8")] | None = None
     end_of_life: dt.date | None = None
+    metadata: Many[Literal["none", "gzip", "bzip2", "xz", "zstd"]] = ("none", "gzip", "bzip2", "xz", "zstd")
     network: Literal["ifcfg", "networkmanager"] = "networkmanager"
     kickstart: KickstartFacts
     kernel_arguments: KernelArguments
@@ -237,23 +244,37 @@ def load_release(definition: Definition) -> Release:
 
     Raises DefinitionError for an unknown id, a file with mistakes, or an architecture that the release lacks.
     """
-    wanted = definition.release
-    if wanted.endswith(".toml"):
-        release = load_toml(definition.folder / wanted, Release, "release file")
-    else:
-        known = {path.stem: path for path in Path(__file__).parent.glob("*.toml")}
-        if wanted not in known:
-            raise DefinitionError(
-                f"release: {wanted!r} is not a release{did_you_mean(wanted, known)}",
-                hint="A release file of your own is named by its path, which ends in .toml.",
-            )
-        release = load_toml(known[wanted], Release, "release file")
+    release = named_release(definition.release, definition.folder)
     if definition.arch not in release.arch:
         raise DefinitionError(
             f"arch: {release.title} has no {definition.arch}{did_you_mean(definition.arch, release.arch)}"
         )
     _check_source(definition, release)
     return release
+
+
+def named_release(wanted: str, folder: Path) -> Release:
+    """A shipped release by its id, or a file by its path below `folder`, ending in .toml. Raises DefinitionError."""
+    if wanted.endswith(".toml"):
+        return load_toml(folder / wanted, Release, "release file")
+    known = _shipped()
+    if wanted not in known:
+        raise DefinitionError(
+            f"release: {wanted!r} is not a release{did_you_mean(wanted, known)}",
+            hint="A release file of your own is named by its path, which ends in .toml.",
+        )
+    return load_toml(known[wanted], Release, "release file")
+
+
+def release_of_version(version: str) -> Release | None:
+    """The shipped release that a medium of `version` ("7.9", "9") is of, or rebuilt from: the first number is its."""
+    shipped = (load_toml(path, Release, "release file") for path in _shipped().values())
+    major = version.partition(".")[0]
+    return next((release for release in shipped if release.version.partition(".")[0] == major), None)
+
+
+def _shipped() -> dict[str, Path]:
+    return {path.stem: path for path in sorted(Path(__file__).parent.glob("*.toml"))}
 
 
 def _check_source(definition: Definition, release: Release) -> None:

@@ -1,7 +1,10 @@
 """Comps: the groups and environments that a repository publishes, from bytes to values, and several as one."""
 
-from collections.abc import Mapping, Sequence
+import fnmatch
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 from xml.etree import ElementTree as ET
 
 from isobuilder.errors import TrustError
@@ -12,6 +15,7 @@ _DOCTYPE = (
 )
 # In the order of the DTD; what has no id (langpacks, blacklist) is one list for all.
 _WITH_ID = ("group", "category", "environment")
+_LISTS = ("packagelist", "grouplist", "optionlist")
 _DEPTHS = ("mandatory", "default", "optional")
 
 
@@ -60,14 +64,18 @@ class Comps:
     groups: Mapping[str, Group]
     environments: Mapping[str, Environment]
 
-    def group(self, word: str) -> Group | None:
-        """The group of that id or, as installers take it too, of that name."""
-        return self.groups.get(word) or next((each for each in self.groups.values() if each.name == word), None)
+    def matching(self, word: str) -> tuple[tuple[Group, ...], tuple[Environment, ...]]:
+        """The groups and environments that `word` means, as dnf takes it: their id or name, or else a glob of it."""
+        return _matching(word, self.groups.values()), _matching(word, self.environments.values())
 
-    def environment(self, word: str) -> Environment | None:
-        """The environment of that id or name."""
-        named = (each for each in self.environments.values() if each.name == word)
-        return self.environments.get(word) or next(named, None)
+    def environment(self, word: str) -> tuple[Environment, ...]:
+        """The environment of that id or name, as the installer takes it; none where there is no such one."""
+        exact = (each for each in self.environments.values() if each.name == word)
+        found = self.environments.get(word) or next(exact, None)
+        return (found,) if found else ()
+
+
+_Named = TypeVar("_Named", Group, Environment)
 
 
 def parse_comps(data: bytes, *, where: str = "comps") -> Comps:
@@ -81,8 +89,8 @@ def parse_comps(data: bytes, *, where: str = "comps") -> Comps:
 def merge_comps(files: Sequence[bytes]) -> bytes:
     """Several comps, compressed or not, as one plain comps.xml for a medium: the same for the same files in that order.
 
-    Two of one id become one: the first's names and description, the members of both. What has no id, langpacks and the
-    like, is joined. Raises TrustError for what is not comps.
+    Two of one id become one, with the members of both; where they differ about a member or a name, the later one
+    counts, as in dnf. What has no id, langpacks and the like, is joined. Raises TrustError for what is not comps.
     """
     merged = ET.Element("comps")
     known: dict[tuple[str, str], ET.Element] = {}
@@ -132,19 +140,37 @@ def _text(element: ET.Element, name: str) -> str:
     return next(((child.text or "").strip() for child in element.iterfind(name) if not child.attrib), "")
 
 
+def _matching(word: str, known: Collection[_Named]) -> tuple[_Named, ...]:
+    exact = tuple(each for each in known if word in (each.id, each.name))
+    pattern = re.compile(fnmatch.translate(word), re.IGNORECASE)
+    return exact or tuple(each for each in known if pattern.match(each.id) or pattern.match(each.name))
+
+
 def _join(first: ET.Element, second: ET.Element) -> None:
-    """Add to `first` the entries of lists that only `second` has."""
+    """Make `first` say what both say, and `second` where they differ."""
     if first.tag not in _WITH_ID:
         _add_new(first, second)
         return
-    for name in ("packagelist", "grouplist", "optionlist"):
-        ours, theirs = first.find(name), second.find(name)
-        if theirs is None:
-            continue
+    for theirs in second:
+        ours = next((each for each in first if (each.tag, each.attrib) == (theirs.tag, theirs.attrib)), None)
         if ours is None:
             first.append(theirs)
+        elif theirs.tag in _LISTS:
+            _replace(ours, theirs)
         else:
-            _add_new(ours, theirs)
+            ours.text = theirs.text
+
+
+def _replace(ours: ET.Element, theirs: ET.Element) -> None:
+    """Add the entries of another list, each in the place of those of the same name."""
+    named: dict[str, list[ET.Element]] = {}
+    replaced = {(entry.text or "").strip() for entry in theirs}
+    for entry in ours:
+        name = (entry.text or "").strip()
+        named.setdefault(name, []).extend([] if name in replaced else [entry])
+    for entry in theirs:
+        named.setdefault((entry.text or "").strip(), []).append(entry)
+    ours[:] = [entry for entries in named.values() for entry in entries]
 
 
 def _add_new(ours: ET.Element, theirs: ET.Element) -> None:
@@ -153,8 +179,5 @@ def _add_new(ours: ET.Element, theirs: ET.Element) -> None:
 
 
 def _key(entry: ET.Element) -> tuple[str, str, tuple[tuple[str, str], ...]]:
-    """What makes an entry of a list the same: the name in it, or, where it is all attributes (langpacks), those.
-
-    A package that two comps ask for in two ways (mandatory, optional) stays in both.
-    """
+    """What makes an entry of a list without an id the same: the name in it, or, where it is all attributes, those."""
     return entry.tag, (entry.text or "").strip(), tuple(sorted(entry.attrib.items()))

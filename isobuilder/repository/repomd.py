@@ -49,6 +49,17 @@ class Repomd:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """A file as repomd.xml lists it, whatever its kind and checksum; `size` None where it does not say."""
+
+    kind: str
+    href: str
+    algorithm: str
+    digest: str
+    size: int | None
+
+
+@dataclass(frozen=True)
 class TreeInfo:
     """.treeinfo: `timestamp` in seconds since 1970; `checksums` the sha256 of files by their path in the tree.
 
@@ -80,6 +91,29 @@ def parse_repomd(data: bytes, *, where: str) -> Repomd:
     return Repomd(
         timestamp=max(_timestamp(_text(element, "timestamp") or "0", where) for element in chosen.values()),
         records={kind: _record(kind, element, where) for kind, element in chosen.items()},
+    )
+
+
+def listed_files(data: bytes, *, where: str) -> tuple[Listed, ...]:
+    """Everything that repomd.xml lists, for who examines a repository and does not build from it.
+
+    Raises TrustError for what is not repomd, and for a location outside the repository.
+    """
+    root = parse_xml(data, where)
+    if root.tag.rpartition("}")[2] != "repomd":
+        raise TrustError(f"{where}: not repomd.xml but {root.tag!r}")
+    return tuple(_listed(element, where) for element in root.iterfind("{*}data"))
+
+
+def _listed(element: ET.Element, where: str) -> Listed:
+    place, checksum = element.find("{*}location"), element.find("{*}checksum")
+    size = _text(element, "size")
+    return Listed(
+        kind=element.get("type", ""),
+        href=location(place.get("href", "") if place is not None else "", where),
+        algorithm=checksum.get("type", "") if checksum is not None else "",
+        digest=_text(element, "checksum"),
+        size=_number(size, where) if size else None,
     )
 
 

@@ -22,7 +22,7 @@ from isobuilder.hosterrors import host_errors, scratch_errors
 
 # Bytes after decompression. All of BaseOS and AppStream of a Stream has 52 MB of primary and 2 GB of filelists.
 LIMITS = MappingProxyType(
-    {"primary": 1 << 30, "filelists": 8 << 30, "other": 4 << 30, "group": 64 << 20, "modules": 64 << 20}
+    {"primary": 1 << 30, "filelists": 8 << 30, "other": 4 << 30, "group": 8 << 20, "modules": 64 << 20}
 )
 _PROLOG = 64 << 10
 # Of what is parsed here, comps goes deepest: four elements within each other.

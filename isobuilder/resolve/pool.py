@@ -6,21 +6,24 @@ What shall be installed is not decided here.
 import fnmatch
 import functools
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import solv
 
-from isobuilder.errors import TrustError
+from isobuilder.errors import HostError, TrustError
+from isobuilder.hosterrors import scratch_errors
 from isobuilder.lock import RepositoryFile
 from isobuilder.repository import rpmmd
 from isobuilder.resolve.excludes import Filter, unseen
+from isobuilder.resolve.subjects import Subjects, is_glob
 
 # createrepo_c lists these in primary; every other file is in filelists only.
 _PRIMARY_FILES = ("/etc/*", "*bin/*", "/usr/lib/sendmail")
-_NAMES = solv.Selection.SELECTION_NAME | solv.Selection.SELECTION_CANON | solv.Selection.SELECTION_DOTARCH
+_PROVIDED = solv.Selection.SELECTION_PROVIDES | solv.Selection.SELECTION_GLOB | solv.Selection.SELECTION_WITH_DISABLED
 _FLAGS = (
     # glibc.i686 goes beside glibc.x86_64, as in dnf; libsolv alone would not have it so.
     solv.Pool.POOL_FLAG_IMPLICITOBSOLETEUSESCOLORS,
@@ -62,33 +65,32 @@ class PackagePool:
             self.solv.set_flag(flag, 1)
         # libsolv's objects of a repository do not keep it alive.
         self._repos = [self._load(source) for source in sources]
-        self._add_files(paths)
+        self._files: dict[str, list[Any]] = {}
+        self._add_files(frozenset(paths))
         self.solv.createwhatprovides()
-        self._by_name: dict[str, list[Any]] = {}
-        for solvable in (solvable for repo in self._repos for solvable in repo.solvables):
-            self._by_name.setdefault(solvable.name, []).append(solvable)
+        self._subjects = Subjects(solvable for repo in self._repos for solvable in repo.solvables)
         filters = [Filter(source.id, source.excludes, source.includes) for source in sources]
-        self._excluded = unseen(filters, (solvable for repo in self._repos for solvable in repo.solvables))
+        self._excluded = unseen(filters, self._subjects)
         self._hidden: frozenset[int] = self._excluded
 
     def names(self) -> Iterable[str]:
         """The name of every package, hidden ones too."""
-        return self._by_name.keys()
+        return self._subjects.by_name.keys()
 
     def is_excluded(self, word: str) -> bool:
         """Whether there are packages called `word`, and their repositories' filters leave all of them out."""
-        found = {solvable.id for solvable in self.solv.select(word, _NAMES).solvables()}
+        found = {solvable.id for solvable in self.every(word)}
         return bool(found) and found <= self._excluded
 
-    def every(self, name: str) -> Sequence[Any]:
-        """Every package of that name, hidden ones too."""
-        return self._by_name.get(name, ())
+    def every(self, word: str) -> Sequence[Any]:
+        """Every package that is called so, hidden ones too."""
+        return self._subjects.of(word).packages
 
     @functools.cached_property
     def by_nevra(self) -> Mapping[str, Sequence[Any]]:
         """Every package by NAME-[EPOCH:]VERSION-RELEASE.ARCH, hidden ones too; repositories may have the same."""
         found: dict[str, list[Any]] = {}
-        for solvable in (solvable for solvables in self._by_name.values() for solvable in solvables):
+        for solvable in (solvable for solvables in self._subjects.by_name.values() for solvable in solvables):
             found.setdefault(str(solvable), []).append(solvable)
         return found
 
@@ -105,49 +107,50 @@ class PackagePool:
     def hide(self, numbers: frozenset[int]) -> None:
         """Look up from now on as if exactly these packages, by libsolv's number, and those filtered were nowhere."""
         self._hidden = numbers | self._excluded
-        self.leave_out(())
 
     def leave_out(self, numbers: Iterable[int]) -> None:
         """Solve from now on without these packages and those that are hidden."""
         self.solv.set_disabled_list(sorted({*numbers, *self._hidden}))
-        self.solv.createwhatprovides()
 
     def named(self, word: str) -> list[list[Any]]:
-        """What a word of a kickstart means: a name, `name.arch`, a glob of them, something provided, or a path.
+        """What a word of a kickstart means: a name in any of dnf's forms, something provided, or a path.
 
         There is one list for each package that must be installed, with all the versions and builds that would do. A
         package that replaces (obsoletes) one of them would do as well. No list at all: nothing is called that.
         """
-        if word.startswith("/"):
-            found = self._providers(word)
-            return [found] if found else []
-        found = self._select(word, _NAMES | solv.Selection.SELECTION_GLOB)
-        if not found and (provided := self._providers(word)):
-            return [provided]
-        by_name: dict[str, list[Any]] = {}
-        for solvable in found:
-            by_name.setdefault(solvable.name, []).append(solvable)
-        return [
-            solvables + (self._replacements(solvables) if fnmatch.fnmatchcase(name, word) else [])
-            for name, solvables in sorted(by_name.items())
-        ]
+        subject = self._subjects.of(word, self._is_seen)
+        if not subject.packages:
+            provided = self._providers(word)
+            if is_glob(word) and not word.startswith("/"):
+                return list(_by(provided, lambda solvable: (solvable.name,)))
+            return [provided] if provided else []
+        # A glob of architectures asks for every one of them, a glob of anything else for every name.
+        if is_glob(subject.said.get("arch", "")):
+            return [self._with_replacements(each) for each in _by(subject.packages, lambda s: (s.name, s.arch))]
+        if is_glob(word):
+            each_name = list(_by(subject.packages, lambda solvable: (solvable.name,)))
+            return [self._with_replacements(each) for each in each_name] if subject.is_name else each_name
+        return [self._with_replacements(subject.packages) if subject.is_name else list(subject.packages)]
 
-    def member(self, name: str) -> list[Any]:
-        """What a group means by the name of a member: a package of that name (or name.arch), or what replaces it."""
-        plain = name.removesuffix(f".{self.arch}")
-        found = [solvable for solvable in self._seen(plain) if plain == name or solvable.arch == self.arch]
-        return found + self._replacements(found)
+    def member(self, name: str, *, native: bool) -> list[Any]:
+        """What a group means by a member: packages of that name (native: of the own architecture) and replacements."""
+        found = [each for each in self.called(name) if not native or each.arch == self.arch]
+        return self._with_replacements(found) if found else []
 
-    def called(self, word: str) -> list[Any]:
-        """The packages whose names `word` matches, which may be a glob."""
-        return [solvable for name in fnmatch.filter(self._by_name, word) for solvable in self._seen(name)]
+    def called(self, name: str) -> list[Any]:
+        """The packages of exactly that name."""
+        return [solvable for solvable in self._subjects.by_name.get(name, ()) if self._is_seen(solvable)]
+
+    def names_like(self, word: str) -> list[Any]:
+        """The packages whose names `word` matches: only there is it a glob, or else the whole name."""
+        names = fnmatch.filter(self.names(), word) if is_glob(word) else [word]
+        return [solvable for name in names for solvable in self.called(name)]
 
     def best(self, word: str) -> Any | None:
         """The one package that `word` names: by repository, then own architecture, then version."""
-        found = self._select(word, _NAMES)
         best: Any = None
-        for solvable in found:
-            if best is None or self._better(solvable, best):
+        for solvable in self._subjects.of(word, self._is_seen).packages:
+            if solvable.installable() and (best is None or self._better(solvable, best)):
                 best = solvable
         return best
 
@@ -176,50 +179,68 @@ class PackagePool:
         repo = self.solv.add_repo(source.id)
         repo.priority = -source.priority
         with rpmmd.unpacked_xml(source.files["primary"], "primary") as plain:
-            # libsolv closes what it is given.
-            handle = solv.xfopen_fd("", os.dup(plain.fileno()))
-            loaded = repo.add_rpmmd(handle, None, 0)
-            handle.close()
+            loaded = _handed_over(plain, lambda handle: repo.add_rpmmd(handle, None, 0))
         if not loaded:
             raise TrustError(f"repository {source.id}: its primary metadata is not as it should be: {self.solv.errstr}")
+        self._reload(repo)
         return repo
 
-    def _add_files(self, paths: Iterable[str]) -> None:
-        """Make the files that somebody needs into things their packages provide."""
-        # What packages need of primary's files, libsolv finds by itself.
+    def _reload(self, repo: Any) -> None:
+        """Write a repository in libsolv's own format and read it back, as dnf does, which sorts what packages need.
+
+        Among several packages of equal right, libsolv's choice depends on that order. It takes less memory, too.
+        """
+        with scratch_errors(), tempfile.TemporaryFile() as file:
+            written = _handed_over(file, repo.write)
+            repo.empty(True)  # noqa: FBT003 - no keywords
+            file.seek(0)
+            if not (written and _handed_over(file, repo.add_solv)):
+                raise HostError(f"libsolv cannot write or read its own format: {self.solv.errstr}")
+
+    def _add_files(self, paths: Collection[str]) -> None:
+        """Find who has the files that somebody needs, and make those that packages need into what their owners provide.
+
+        What packages need of primary's files, libsolv finds by itself, where primary has them.
+        """
         required = {self.solv.id2str(number) for number in self.solv.addfileprovides_queue()}
-        unknown = {path for path in required if not any(fnmatch.fnmatchcase(path, known) for known in _PRIMARY_FILES)}
-        unknown.update(paths)
-        if not unknown:
-            return
-        for repo in self._repos:
-            owners = _owners(self._sources[repo.name], unknown)
+        self.solv.createwhatprovides()
+        missing = {path for path in required if not (_in_primary(path) and self.solv.whatprovides(self.solv.Dep(path)))}
+        wanted = missing.union(paths)
+        for repo in self._repos if wanted else ():
+            owners = _owners(self._sources[repo.name], wanted)
             for solvable in repo.solvables if owners else ():
                 checksum = solvable.lookup_checksum(solv.SOLVABLE_CHECKSUM)
                 for path in owners.get(checksum.hex() if checksum else "", ()):
-                    solvable.add_provides(self.solv.Dep(path))
+                    if path in missing:
+                        solvable.add_provides(self.solv.Dep(path))
+                    if path in paths:
+                        self._files.setdefault(path, []).append(solvable)
 
-    def _seen(self, name: str) -> list[Any]:
-        return [solvable for solvable in self._by_name.get(name, ()) if solvable.id not in self._hidden]
-
-    def _select(self, word: str, flags: int) -> list[Any]:
-        found: list[Any] = self.solv.select(word, flags).solvables()
-        return [solvable for solvable in found if solvable.id not in self._hidden]
+    def _is_seen(self, solvable: Any) -> bool:
+        return solvable.id not in self._hidden
 
     def _providers(self, word: str) -> list[Any]:
-        dependency = self.solv.Dep(word, 0)
-        found = self.solv.whatprovides(dependency) if dependency else ()
-        return [s for s in found if s.installable() and s.id not in self._hidden]
+        provided, has_file = self.solv.select(word, _PROVIDED).solvables(), self._files.get(word, ())
+        return [each for each in provided if self._is_seen(each)] or [each for each in has_file if self._is_seen(each)]
 
-    def _replacements(self, solvables: list[Any]) -> list[Any]:
-        found = {
-            replacement.id: replacement
-            for solvable in solvables
-            for replacement in self.solv.whatmatchessolvable(solv.SOLVABLE_OBSOLETES, solvable)
-        }
-        known = {solvable.id for solvable in solvables}
-        shown = sorted(found.keys() - known - self._hidden)
-        return [found[number] for number in shown if found[number].installable()]
+    def _with_replacements(self, solvables: Sequence[Any]) -> list[Any]:
+        """`solvables` and what obsoletes one of them, by its name and no other that it provides, as dnf has it."""
+        found = {solvable.id: solvable for solvable in solvables}
+        for solvable in solvables:
+            for dependency, replacement in self._obsoleting.get(solvable.name, ()):
+                if self._is_seen(replacement) and solvable.matchesdep(solv.SOLVABLE_NAME, dependency):
+                    found[replacement.id] = replacement
+        return [found[number] for number in sorted(found)]
+
+    @functools.cached_property
+    def _obsoleting(self) -> Mapping[str, Sequence[tuple[Any, Any]]]:
+        """What obsoletes something of a name, each with the dependency that says so."""
+        found: dict[str, list[tuple[Any, Any]]] = {}
+        for solvable in (solvable for repo in self._repos for solvable in repo.solvables):
+            for dependency in solvable.lookup_deparray(solv.SOLVABLE_OBSOLETES):
+                name, _, _ = str(dependency).partition(" ")
+                found.setdefault(name, []).append((dependency, solvable))
+        return found
 
     def _better(self, one: Any, other: Any) -> bool:
         if one.repo.priority != other.repo.priority:
@@ -229,14 +250,37 @@ class PackagePool:
         return bool(one.evrcmp(other) > 0)
 
 
+def _handed_over(file: BinaryIO, use: Callable[[Any], Any]) -> Any:
+    """What `use` does with an open file as libsolv has it, which closes what it is given."""
+    handle = solv.xfopen_fd("", os.dup(file.fileno()))
+    try:
+        return use(handle)
+    finally:
+        handle.close()
+
+
+def _in_primary(path: str) -> bool:
+    return any(fnmatch.fnmatchcase(path, known) for known in _PRIMARY_FILES)
+
+
+def _by(solvables: Iterable[Any], key: Callable[[Any], tuple[str, ...]]) -> Iterable[list[Any]]:
+    """`solvables` apart by `key`, in its order."""
+    found: dict[tuple[str, ...], list[Any]] = {}
+    for solvable in solvables:
+        found.setdefault(key(solvable), []).append(solvable)
+    return [found[each] for each in sorted(found)]
+
+
 def _owners(source: Source, wanted: set[str]) -> dict[str, list[str]]:
     """Which of the `wanted` paths the packages of a repository have, by the packages' sha256."""
     path = source.files["filelists"]
     rpmmd.check_xml(path, "filelists")
     owners: dict[str, list[str]] = {}
+    folders = {f"{folder}/" for folder, _, _ in (path.rpartition("/") for path in wanted)}
 
     def package(entry: Any) -> None:
-        found = [folder + name for _, folder, name, *_ in entry.files if folder + name in wanted]
+        # Millions of files: most of them are in folders that nobody asks for.
+        found = [file[1] + file[2] for file in entry.files if file[1] in folders and file[1] + file[2] in wanted]
         if found:
             owners[entry.pkgId] = found
 

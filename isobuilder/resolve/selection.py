@@ -3,8 +3,7 @@
 How it fits together is libsolv's business, in solve.py. The rules here are those of the installer's dnf.
 """
 
-import fnmatch
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,15 +85,17 @@ class _Selector:
         self.pool.hide(self.modules.before)
         excluded = self.role.request.excluded_packages
         self.excluded_by = {
-            solvable.id: wanted for wanted in reversed(excluded) for solvable in self.pool.called(wanted.text)
+            solvable.id: wanted for wanted in reversed(excluded) for solvable in self.pool.names_like(wanted.text)
         }
+        # As in dnf, what is left out is not there at all when words are looked up.
+        self.pool.hide(self.modules.before | self.excluded_by.keys())
 
     def select(self, added: Mapping[str, str]) -> Selection:
         choice = self.modules.choice
         self.mistakes += [f"{self._place(line)}: {mistake}" for line, mistake in choice.mistakes]
         self.notes += [f"role {self.role.role}: {note}" for note in choice.notes]
         named, brought = list(self._named()), list(self._added(added))
-        self.pool.hide(self.modules.hidden)
+        self.pool.hide(self.modules.hidden | self.excluded_by.keys())
         asks = (*named, *self._of_modules(), *self._grouped(), *brought)
         mistakes, notes = tuple(self.mistakes), tuple(self.notes)
         return Selection(self.role, asks, self.excluded_by, self.modules.hidden, mistakes, notes)
@@ -116,12 +117,7 @@ class _Selector:
         if not found:
             self.mistakes.append(f"{where}: {self._unknown(word)}")
         for candidates in found:
-            left = self._without_excluded(candidates)
-            if left:
-                yield Ask(word, reason, where, left)
-            elif len(found) == 1:
-                exclusion = self.excluded_by[candidates[0].id]
-                self.mistakes.append(f"{where}: {word} is left out again by -{exclusion.text} in line {exclusion.line}")
+            yield Ask(word, reason, where, tuple(candidates))
 
     def _of_modules(self) -> Iterator[Ask]:
         """What profiles ask for: out of the streams that were asked for or a repository of hotfixes, else whatever."""
@@ -131,37 +127,43 @@ class _Selector:
             own = [found for found in seen if found.id in known or self.pool.hotfix(found)]
             yield from self._of_module(package, own or seen)
 
-    def _of_module(self, package: ProfilePackage, candidates: Iterable[Any]) -> Iterator[Ask]:
+    def _of_module(self, package: ProfilePackage, candidates: Sequence[Any]) -> Iterator[Ask]:
         where = self.role.where(package.line)
-        if left := self._without_excluded(candidates):
-            yield Ask(package.name, package.reason, where, left)
-        elif exclusion := next((self.excluded_by[c.id] for c in candidates if c.id in self.excluded_by), None):
+        if candidates:
+            yield Ask(package.name, package.reason, where, tuple(candidates))
+        elif exclusion := self._exclusion(self.pool.every(package.name)):
             said = f"is left out again by -{exclusion.text} in line {exclusion.line}"
             self.mistakes.append(f"{where}: {package.name} of {package.reason} {said}")
         else:
             self.mistakes.append(f"{where}: {package.reason}: {self._unknown(package.name)}")
 
     def _grouped(self) -> Iterator[Ask]:
-        skipped = {group.id for group in self.role.request.excluded_groups}
+        skipped = self._skipped()
         environment = self.role.request.environment
         wanted = [*self.role.request.groups, *([environment] if environment else [])]
         for line in (line for line in wanted if line not in self.modules.choice.taken):
             where = self.role.where(line.line)
-            for group in self._groups(line, where):
-                if group.id not in skipped:
-                    yield from self._members(group, line.depth, where)
+            for group in self._groups(line, where, skipped):
+                yield from self._members(group, line.depth, where)
 
-    def _groups(self, wanted: WantedGroup, where: str) -> Iterator[Group]:
-        """The groups that one line of the kickstart stands for: one, or those of an environment."""
-        if wanted is not self.role.request.environment and (group := self.comps.group(wanted.id)):
-            yield group
-        elif environment := self.comps.environment(wanted.id):
-            yield from self._of_environment(environment, wanted.depth)
-        elif wanted is self.role.request.environment:
+    def _skipped(self) -> set[str]:
+        """The groups that lines leave out, by id: those that they mean, and those of environments that they mean."""
+        meant = [self.comps.matching(excluded.id) for excluded in self.role.request.excluded_groups]
+        named = {group.id for groups, _ in meant for group in groups}
+        return named | {name for _, environments in meant for each in environments for name in each.groups}
+
+    def _groups(self, wanted: WantedGroup, where: str, skipped: Collection[str]) -> Iterator[Group]:
+        """The groups that one line of the kickstart stands for, and those of environments that it stands for."""
+        groups, environments = self.comps.matching(wanted.id)
+        unknown = f"{where}: there is no group @{wanted.id}{did_you_mean(wanted.id, self.comps.groups)}"
+        if wanted is self.role.request.environment:
+            groups, environments = (), self.comps.environment(wanted.id)
             known = did_you_mean(wanted.id, self.comps.environments)
-            self.mistakes.append(f"{where}: there is no environment @^{wanted.id}{known}")
-        else:
-            self.mistakes.append(f"{where}: there is no group @{wanted.id}{did_you_mean(wanted.id, self.comps.groups)}")
+            unknown = f"{where}: there is no environment @^{wanted.id}{known}"
+        if not groups and not environments:
+            self.mistakes.append(unknown)
+        every = (*groups, *(group for each in environments for group in self._of_environment(each, wanted.depth)))
+        yield from (group for group in dict.fromkeys(every) if group.id not in skipped)
 
     def _of_environment(self, environment: Environment, depth: str) -> Iterator[Group]:
         for name in (*environment.groups, *(environment.options if depth == "optional" else ())):
@@ -173,25 +175,28 @@ class _Selector:
     def _members(self, group: Group, depth: str, where: str) -> Iterator[Ask]:
         missing = []
         for member in group.wanted(depth):
-            name = f"{member.name}.{self.pool.arch}" if member.native else member.name
-            candidates = self.pool.member(name)
-            if not candidates:
-                missing.append(name)
-            elif left := self._without_excluded(candidates):
+            if candidates := self.pool.member(member.name, native=member.native):
                 reason = f"group {group.id}" + (f", beside {member.requires}" if member.requires else "")
-                yield Ask(name, reason, where, left, member.requires)
+                yield Ask(member.name, reason, where, tuple(candidates), member.requires)
+            elif not self._exclusion(self.pool.every(member.name)):
+                missing.append(f"{member.name}.{self.pool.arch}" if member.native else member.name)
         if missing:
             self.notes.append(f"comps lists in group {group.id} what no repository has: {', '.join(missing)}")
 
-    def _without_excluded(self, candidates: Iterable[Any]) -> tuple[Any, ...]:
-        return tuple(candidate for candidate in candidates if candidate.id not in self.excluded_by)
+    def _exclusion(self, packages: Iterable[Any]) -> Wanted | None:
+        """The line that leaves out one of `packages`."""
+        return next((self.excluded_by[each.id] for each in packages if each.id in self.excluded_by), None)
 
     def _unknown(self, word: str) -> str:
         if word.startswith("/"):
             return f"no package has the file {word}"
         if self.pool.is_excluded(word):
             return f"{word} is left out by the excludes or includes of its repository"
-        named = (found for name in fnmatch.filter(self.pool.names(), word) for found in self.pool.every(name))
-        if any(found.id in self.modules.before | self.modules.hidden for found in named):
+        called = self.pool.every(word)
+        if exclusion := self._exclusion(called):
+            return f"{word} is left out again by -{exclusion.text} in line {exclusion.line}"
+        if any(found.id in self.modules.before | self.modules.hidden for found in called):
             return f"every package called {word!r} is hidden by module streams; `module` enables others"
+        if others := sorted({found.arch for found in self.pool.every(word)}):
+            return f"{word} is there for {', '.join(others)} only"
         return f"no package is called {word!r}{did_you_mean(word, self.pool.names())}"

@@ -6,7 +6,6 @@ pool's knowledge, what a role asks for the selection's; nothing is fetched here.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import solv
@@ -17,18 +16,24 @@ from isobuilder.lock import ActiveStream, Package
 from isobuilder.repository.comps import merge_comps, parse_comps
 from isobuilder.resolve.modules import Modules, active_streams
 from isobuilder.resolve.pool import PackagePool, Source
+from isobuilder.resolve.reasons import why_chosen
 from isobuilder.resolve.selection import INSTALLER, SCREENS, Ask, RoleRequest, Selection, select
 
 __all__ = ["Resolution", "RoleRequest", "Source", "resolve"]
 
 # dnf looks up names before it enables what the @ of %packages names; what the command `module` names, it enables first.
 _TOO_LATE = "; an @ enables its stream too late for names, `module --name --stream` does not"
-_WEAK_RELATIONS = MappingProxyType(
-    {
-        solv.Solver.SOLVER_REASON_RECOMMENDED: "recommended by",
-        solv.Solver.SOLVER_REASON_SUPPLEMENTED: "supplements",
-    }
+# dnf's installonlypkgs, as they are where nobody configures them (dnf 4.14, const.py).
+_INSTALL_ONLY = (
+    "kernel",
+    "kernel-PAE",
+    "installonlypkg(kernel)",
+    "installonlypkg(kernel-module)",
+    "installonlypkg(vm)",
+    "multiversion(kernel)",
 )
+# What libdnf tells libsolv (0.69, Goal.cpp), as far as it matters in an empty system.
+_FLAGS = (solv.Solver.SOLVER_FLAG_BEST_OBEY_POLICY, solv.Solver.SOLVER_FLAG_YUM_OBSOLETES)
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,8 @@ def resolve(
     Raises ResolveError with every unknown name of every role and its line, or with libsolv's account of what does not
     fit together. Raises TrustError where the metadata cannot be relied on.
     """
+    # So dnf loads them, and of equals libsolv takes the first.
+    sources = sorted(sources, key=lambda source: source.priority)
     paths = {wanted.text for role in roles for wanted in role.request.packages if wanted.text.startswith("/")}
     pool = PackagePool(sources, arch=arch, paths=paths)
     published = [source.files["group"].read_bytes() for source in sources if "group" in source.files]
@@ -116,38 +123,37 @@ def _solve(pool: PackagePool, selection: Selection, problems: list[str]) -> Iter
     pool.hide(selection.hidden)
     pool.leave_out(selection.left_out)
     solver = pool.solv.Solver()
+    for flag in _FLAGS:
+        solver.set_flag(flag, 1)
     solver.set_flag(solv.Solver.SOLVER_FLAG_IGNORE_RECOMMENDED, int(not selection.role.request.weak))
-    found = solver.solve([_job(pool, ask) for ask in selection.asks])
+    found = solver.solve([*(_job(pool, ask) for ask in selection.asks), *_several_versions(pool)])
     problems.extend(line for problem in found for line in _account(problem, selection))
     if found:
         return
     asked = {candidate.id: ask.reason for ask in reversed(selection.asks) for candidate in ask.candidates}
-    for solvable in solver.transaction().newsolvables():
-        yield solvable, asked.get(solvable.id) or _reason(solver, solvable)
+    chosen = solver.transaction().newsolvables()
+    why = why_chosen(pool, chosen, asked)
+    for solvable in chosen:
+        yield solvable, why[solvable.id]
 
 
 def _job(pool: PackagePool, ask: Ask) -> Any:
     """Install one of the candidates, and only the best version of it: a newer one that does not fit is a problem."""
+    best = solv.Job.SOLVER_INSTALL | solv.Job.SOLVER_FORCEBEST
     if ask.beside:
         condition = pool.solv.Dep(ask.word).Rel(solv.REL_COND, pool.solv.Dep(ask.beside))
-        return pool.solv.Job(solv.Job.SOLVER_INSTALL | solv.Job.SOLVER_SOLVABLE_PROVIDES, condition.id)
+        return pool.solv.Job(best | solv.Job.SOLVER_SOLVABLE_PROVIDES, condition.id)
     one_of = pool.solv.towhatprovides([candidate.id for candidate in ask.candidates])
-    how = (
-        solv.Job.SOLVER_INSTALL | solv.Job.SOLVER_SOLVABLE_ONE_OF | solv.Job.SOLVER_FORCEBEST | solv.Job.SOLVER_SETARCH
+    return pool.solv.Job(
+        best | solv.Job.SOLVER_SOLVABLE_ONE_OF | solv.Job.SOLVER_SETARCH | solv.Job.SOLVER_SETEVR, one_of
     )
-    return pool.solv.Job(how, one_of)
 
 
-def _reason(solver: Any, solvable: Any) -> str:
-    """Why libsolv took a package that nobody asked for: the first that needed it."""
-    _, rule = solver.describe_decision(solvable)
-    for info in rule.allinfos() if rule else ():
-        if info.type == solv.Solver.SOLVER_RULE_PKG_REQUIRES and info.solvable:
-            return f"required by {info.solvable.name}"
-    for why, other, _ in solver.describe_weakdep_decision(solvable):
-        if other and why in _WEAK_RELATIONS:
-            return f"{_WEAK_RELATIONS[why]} {other.name}"
-    return "what else is chosen needs it"
+def _several_versions(pool: PackagePool) -> Iterator[Any]:
+    """Kernels and their modules may be there in several versions side by side."""
+    how = solv.Job.SOLVER_MULTIVERSION | solv.Job.SOLVER_SOLVABLE_PROVIDES
+    for name in _INSTALL_ONLY:
+        yield pool.solv.Job(how, pool.solv.Dep(name).id)
 
 
 def _account(problem: Any, selection: Selection) -> Iterator[str]:

@@ -170,7 +170,7 @@ def _signed_back(binding: Signature, key: PublicKey, hashed: bytes) -> bool:
 def _valid(component: _Component, primary: PublicKey, hashed: bytes) -> Iterator[Signature]:
     """The signatures on `component` that `primary` did make."""
     for signature in component.signatures:
-        if signature.issuer == primary.key_id and verify(primary, signature, hash_all(signature, [hashed])):
+        if signature.names(primary) and verify(primary, signature, hash_all(signature, [hashed])):
             yield signature
 
 

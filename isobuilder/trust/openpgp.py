@@ -88,12 +88,9 @@ class PublicKey:
 
     fingerprint: str
     created: int
+    algorithm: int
     body: bytes
     numbers: rsa.RSAPublicKey | dsa.DSAPublicKey | ed25519.Ed25519PublicKey
-
-    @property
-    def key_id(self) -> str:
-        return self.fingerprint[-16:]
 
     @property
     def hashed(self) -> bytes:
@@ -105,9 +102,10 @@ class PublicKey:
 class Signature:
     """A signature of version 3 or 4.
 
-    `kind` is the type (0x00 over data, 0x10-0x13 over a user id, 0x18 over a subkey...); `issuer` the key id it names,
-    upper-case hex; `created` seconds since 1970. `trailer` is hashed after the content; `start` is the first two bytes
-    of the hash. `subpackets` are the hashed ones only: nothing in the others is signed.
+    `kind` is the type (0x00 over data, 0x10-0x13 over a user id, 0x18 over a subkey...); `issuer` the key id or the
+    fingerprint that it names, upper-case hex, or empty; `created` seconds since 1970. `trailer` is hashed after the
+    content; `start` is the first two bytes of the hash. `subpackets` are the hashed ones; nothing in the others is
+    signed, and `unsigned` are the types of those that do not just name the issuer.
     """
 
     kind: int
@@ -119,6 +117,7 @@ class Signature:
     start: bytes
     numbers: tuple[bytes, ...]
     subpackets: Mapping[int, bytes]
+    unsigned: frozenset[int]
     embedded: bytes | None
 
     @property
@@ -133,6 +132,10 @@ class Signature:
         """A hashed subpacket as a number, or None when it is not there."""
         value = self.subpackets.get(subpacket)
         return None if value is None else int.from_bytes(value, "big")
+
+    def names(self, key: PublicKey) -> bool:
+        """Whether the signature says that `key` made it."""
+        return bool(self.issuer) and key.fingerprint.endswith(self.issuer)
 
     @property
     def expires(self) -> bool:
@@ -207,7 +210,7 @@ def parse_key(body: bytes) -> PublicKey:
     prefix = b"\x99" + len(body).to_bytes(2, "big")
     # A fingerprint of version 4 is SHA-1 by definition; whoever pins one decides that this is enough.
     fingerprint = hashlib.sha1(prefix + body, usedforsecurity=False).hexdigest().upper()
-    return PublicKey(fingerprint, created, body, numbers)
+    return PublicKey(fingerprint, created, algorithm, body, numbers)
 
 
 def parse_signature(body: bytes) -> Signature:
@@ -229,21 +232,19 @@ def verify(key: PublicKey, signature: Signature, hasher: Hasher) -> bool:
     hasher = hasher.copy()
     hasher.update(signature.trailer)
     digest = hasher.digest()
-    if digest[:2] != signature.start:
+    if digest[:2] != signature.start or signature.algorithm != key.algorithm:
         return False
     algorithm = utils.Prehashed(_HASHES[signature.hash_number])
     try:
         match key.numbers:
-            case rsa.RSAPublicKey() as numbers if signature.algorithm in _RSA:
+            case rsa.RSAPublicKey() as numbers:
                 (value,) = signature.numbers
                 numbers.verify(value.rjust((numbers.key_size + 7) // 8, b"\0"), digest, padding.PKCS1v15(), algorithm)
-            case dsa.DSAPublicKey() as numbers if signature.algorithm == _DSA:
+            case dsa.DSAPublicKey() as numbers:
                 r, s = (int.from_bytes(value, "big") for value in signature.numbers)
                 numbers.verify(utils.encode_dss_signature(r, s), digest, algorithm)
-            case ed25519.Ed25519PublicKey() as numbers if signature.algorithm == _EDDSA:
+            case ed25519.Ed25519PublicKey() as numbers:
                 numbers.verify(b"".join(value.rjust(32, b"\0") for value in signature.numbers), digest)
-            case _:
-                return False
     except (InvalidSignature, ValueError):
         return False
     except UnsupportedAlgorithm as error:
@@ -287,8 +288,15 @@ class _Reader:
         return int.from_bytes(self.take(width), "big")
 
     def mpi(self) -> bytes:
-        """A multiprecision integer, big-endian, as many bytes as its bit count says."""
-        return self.take((self.integer(2) + 7) // 8)
+        """A multiprecision integer, big-endian, as many bytes as its bit count says.
+
+        The count leaves leading zeros out, or as some libraries write it, counts whole bytes.
+        """
+        bits = self.integer(2)
+        data = self.take((bits + 7) // 8)
+        if bits % 8 and int.from_bytes(data, "big").bit_length() != bits:
+            raise MalformedError(f"a number that has not the {bits} bits it announces")
+        return data
 
     def length(self, *, partial: bool) -> int:
         """A length as packets and subpackets write it; in packets, 224 to 254 begin a partial one."""
@@ -346,6 +354,7 @@ def _signature_v3(reader: _Reader) -> Signature:
         start=start,
         numbers=numbers,
         subpackets={},
+        unsigned=frozenset(),
         embedded=None,
     )
 
@@ -354,27 +363,41 @@ def _signature_v4(reader: _Reader) -> Signature:
     head = reader.take(5)
     kind, algorithm, hash_number = head[:3]
     hashed = reader.take(int.from_bytes(head[3:], "big"))
-    unhashed = dict(_subpackets(reader.take(reader.integer(2))))
+    not_hashed = list(_subpackets(reader.take(reader.integer(2)), may_be_critical=False))
     subpackets = dict(_subpackets(hashed))
     start, numbers = _signature_numbers(reader, algorithm, hash_number)
     if len(subpackets.get(_CREATED, b"")) != 4:
         raise MalformedError("a signature that does not say when it was made")
     signed = b"\x04" + head + hashed
-    # The issuer and an embedded signature prove themselves, so they may stand in the part that is not hashed.
-    named = unhashed | subpackets
-    issuer = named[_ISSUER_FINGERPRINT][-8:] if _ISSUER_FINGERPRINT in named else named.get(_ISSUER, b"")
+    # An embedded signature proves itself, so it may stand in the part that is not hashed.
+    embedded = (dict(not_hashed) | subpackets).get(_EMBEDDED_SIGNATURE)
     return Signature(
         kind=kind,
         algorithm=algorithm,
         hash_number=hash_number,
         created=int.from_bytes(subpackets[_CREATED], "big"),
-        issuer=issuer.hex().upper(),
+        issuer=_issuer([*subpackets.items(), *not_hashed]),
         trailer=signed + b"\x04\xff" + len(signed).to_bytes(4, "big"),
         start=start,
         numbers=numbers,
         subpackets=subpackets,
-        embedded=named.get(_EMBEDDED_SIGNATURE),
+        unsigned=frozenset(kind for kind, _ in not_hashed) - {_ISSUER, _ISSUER_FINGERPRINT},
+        embedded=embedded,
     )
+
+
+def _issuer(subpackets: Iterable[tuple[int, bytes]]) -> str:
+    """Who is named as the maker, by fingerprint if possible. It proves itself, but must not be said in two ways."""
+    issuer = ""
+    for kind, body in subpackets:
+        if kind in {_ISSUER, _ISSUER_FINGERPRINT}:
+            if len(body) != 8 if kind == _ISSUER else len(body) != 21 or body[0] != 4:
+                raise UnsupportedError("a signature by a key that is not of version 4")
+            named = body[-20:].hex().upper()
+            if not named.endswith(issuer) and not issuer.endswith(named):
+                raise MalformedError("a signature that names two issuers")
+            issuer = max(issuer, named, key=len)
+    return issuer
 
 
 def _signature_numbers(reader: _Reader, algorithm: int, hash_number: int) -> tuple[bytes, tuple[bytes, ...]]:
@@ -391,13 +414,13 @@ def _signature_numbers(reader: _Reader, algorithm: int, hash_number: int) -> tup
     return start, numbers
 
 
-def _subpackets(area: bytes) -> Iterator[tuple[int, bytes]]:
+def _subpackets(area: bytes, *, may_be_critical: bool = True) -> Iterator[tuple[int, bytes]]:
     reader = _Reader(area)
     while not reader.at_end:
         body = reader.take(reader.length(partial=False))
         if not body:
             raise MalformedError("a subpacket without a type")
         kind = body[0] & 0x7F
-        if body[0] & 0x80 and kind not in _UNDERSTOOD:
+        if body[0] & 0x80 and not (may_be_critical and kind in _UNDERSTOOD):
             raise UnsupportedError(f"a signature with a critical part of type {kind}")
         yield kind, body[1:]

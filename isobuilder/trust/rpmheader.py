@@ -1,7 +1,7 @@
 """The head of an RPM package (lead, signature header, header): bytes to values, within bounds. It trusts nothing.
 
 The format is rpm's version 3 and 4 package file, docs/manual/format*.md of rpm. Whether what stands in a header is
-true is decided in `trust/signatures.py`.
+true is decided in `trust/packages.py`, and whether the parts fit together in `trust/envelope.py`.
 """
 
 import struct
@@ -12,28 +12,57 @@ from typing import BinaryIO, Final
 from isobuilder.errors import TrustError
 
 # Tags of the signature header.
+SIGNATURE_REGION: Final = 62
 DSA_OF_HEADER: Final = 267
 RSA_OF_HEADER: Final = 268
 SHA1_OF_HEADER: Final = 269
 SHA256_OF_HEADER: Final = 273
+LONG_SIZE: Final = 270
+LONG_ARCHIVE_SIZE: Final = 271
+FILE_SIGNATURES: Final = 274
+FILE_SIGNATURE_LENGTH: Final = 275
+VERITY_SIGNATURES: Final = 276
+VERITY_ALGORITHM: Final = 277
 OPENPGP_OF_HEADER: Final = 278
+SHA3_OF_HEADER: Final = 279
+RESERVED: Final = 999
+SIZE: Final = 1000
 PGP_OF_ALL: Final = 1002
+MD5_OF_ALL: Final = 1004
 GPG_OF_ALL: Final = 1005
+ARCHIVE_SIZE: Final = 1007
+RESERVED_SPACE: Final = 1008
 # Tags of the header.
 NAME: Final = 1000
 VERSION: Final = 1001
 RELEASE: Final = 1002
 EPOCH: Final = 1003
+INSTALLED_SIZE: Final = 1009
+OS: Final = 1021
 ARCH: Final = 1022
+FILE_SIZES: Final = 1028
+FILE_MODES: Final = 1030
+FILE_FLAGS: Final = 1037
 SOURCE_PACKAGE: Final = 1044
+FILE_INODES: Final = 1096
+DIRECTORY_INDEXES: Final = 1116
+BASE_NAMES: Final = 1117
+DIRECTORY_NAMES: Final = 1118
 PAYLOAD_COMPRESSOR: Final = 1125
+LONG_FILE_SIZES: Final = 5008
 PAYLOAD_DIGEST: Final = 5092
 PAYLOAD_DIGEST_ALGORITHM: Final = 5093
 
-_INT32: Final = 4
-_STRING: Final = 6
-_BIN: Final = 7
-_STRING_ARRAY: Final = 8
+INT16: Final = 3
+INT32: Final = 4
+INT64: Final = 5
+STRING: Final = 6
+BIN: Final = 7
+STRING_ARRAY: Final = 8
+# Bytes of one value, of the types that have so many always.
+WIDTHS: Final = {1: 1, 2: 1, INT16: 2, INT32: 4, INT64: 8, BIN: 1}
+
+_NUMBERS: Final = {INT16: "H", INT32: "I", INT64: "Q"}
 
 _LEAD_SIZE: Final = 96
 _LEAD_MAGIC: Final = b"\xed\xab\xee\xdb"
@@ -57,14 +86,14 @@ class Header:
         if tag not in self.entries:
             return None
         kind, offset, count = self.entries[tag]
-        if kind not in {_STRING, _STRING_ARRAY} or not count:
+        if kind not in {STRING, STRING_ARRAY} or not count:
             raise TrustError(f"tag {tag} of the header is not text")
         return self._text_at(tag, offset)[0]
 
     def texts(self, tag: int) -> tuple[str, ...]:
         """An array of strings; empty when the tag is not there. Raises TrustError."""
-        kind, offset, count = self.entries.get(tag, (_STRING_ARRAY, 0, 0))
-        if kind != _STRING_ARRAY:
+        kind, offset, count = self.entries.get(tag, (STRING_ARRAY, 0, 0))
+        if kind != STRING_ARRAY:
             raise TrustError(f"tag {tag} of the header is not an array of texts")
         found = []
         for _ in range(count):
@@ -73,22 +102,41 @@ class Header:
         return tuple(found)
 
     def integer(self, tag: int) -> int | None:
-        """A 32-bit number; None when the tag is not there. Raises TrustError."""
+        """A number; None when the tag is not there. Raises TrustError."""
         if tag not in self.entries:
             return None
-        kind, offset, count = self.entries[tag]
-        if kind != _INT32 or count != 1 or offset + 4 > len(self.store):
+        numbers = self.integers(tag)
+        if len(numbers) != 1:
+            raise TrustError(f"tag {tag} of the header is not one number")
+        return numbers[0]
+
+    def integers(self, tag: int) -> tuple[int, ...]:
+        """An array of numbers of 16, 32 or 64 bits; empty when the tag is not there. Raises TrustError."""
+        kind, offset, count = self.entries.get(tag, (INT32, 0, 0))
+        if kind not in _NUMBERS or offset + count * WIDTHS[kind] > len(self.store):
             raise TrustError(f"tag {tag} of the header is not a number")
-        return int.from_bytes(self.store[offset : offset + 4], "big")
+        return struct.unpack_from(f">{count}{_NUMBERS[kind]}", self.store, offset)
 
     def blob(self, tag: int) -> bytes | None:
         """Bytes; None when the tag is not there. Raises TrustError."""
         if tag not in self.entries:
             return None
         kind, offset, count = self.entries[tag]
-        if kind != _BIN or offset + count > len(self.store):
+        if kind != BIN or offset + count > len(self.store):
             raise TrustError(f"tag {tag} of the header is not bytes")
         return self.store[offset : offset + count]
+
+    def extent(self, tag: int) -> tuple[int, int]:
+        """Where in the store the tag's value begins and ends. Raises TrustError when it has no end."""
+        kind, offset, count = self.entries[tag]
+        if kind in WIDTHS:
+            return offset, offset + WIDTHS[kind] * count
+        end = offset
+        for _ in range(count):
+            end = self.store.find(b"\0", end) + 1
+            if not end:
+                raise TrustError(f"tag {tag} of the header has no end")
+        return offset, end
 
     def _text_at(self, tag: int, offset: int) -> tuple[str, int]:
         end = self.store.find(b"\0", offset)
@@ -102,9 +150,11 @@ class Header:
 
 @dataclass(frozen=True)
 class PackageHead:
-    """What stands before the payload: `signatures`, `header`, and the offset where the payload begins."""
+    """What stands before the payload: `lead`, `signatures`, the `padding` after them, `header`; where it begins."""
 
+    lead: bytes
     signatures: Header
+    padding: bytes
     header: Header
     payload_at: int
 
@@ -122,13 +172,12 @@ class PackageHead:
 def read_head(file: BinaryIO) -> PackageHead:
     """Read a package from its start up to its payload. Raises TrustError when it is no package of rpm 3 or 4."""
     lead = _take(file, _LEAD_SIZE)
-    # All else in the lead (name, architecture) is what rpm itself ignores.
     if lead[:4] != _LEAD_MAGIC or lead[4] not in {3, 4}:
         raise TrustError("not an RPM package")
     signatures = _read_header(file, _MAX_SIGNATURE_ENTRIES)
-    _take(file, -len(signatures.raw) % 8)
+    padding = _take(file, -len(signatures.raw) % 8)
     header = _read_header(file, _MAX_ENTRIES)
-    return PackageHead(signatures, header, file.tell())
+    return PackageHead(lead, signatures, padding, header, file.tell())
 
 
 def _read_header(file: BinaryIO, max_entries: int) -> Header:

@@ -1,4 +1,4 @@
-"""One file out of an RPM package's payload (a compressed cpio archive), read as a stream within bounds.
+"""An RPM package's payload, a compressed cpio archive: one file out of it, read as a stream within bounds; its size.
 
 It checks no signature: the package has been verified before anybody asks for what is in it.
 """
@@ -8,12 +8,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from isobuilder.decompress import FORMATS, DecompressionError, decompressed
 from isobuilder.errors import MediumError, TrustError
 from isobuilder.hosterrors import host_errors
-from isobuilder.trust.rpmheader import PAYLOAD_COMPRESSOR, PackageHead, read_head
+from isobuilder.trust.rpmheader import (
+    BASE_NAMES,
+    DIRECTORY_INDEXES,
+    DIRECTORY_NAMES,
+    FILE_FLAGS,
+    FILE_INODES,
+    FILE_MODES,
+    FILE_SIZES,
+    INSTALLED_SIZE,
+    LONG_FILE_SIZES,
+    PAYLOAD_COMPRESSOR,
+    Header,
+    PackageHead,
+    read_head,
+)
 
 # Members are read past, not kept; no package that boot code is taken from unpacks to more.
 _MAX_UNPACKED: Final = 1 << 30
@@ -22,6 +36,8 @@ _CHUNK: Final = 1 << 20
 
 _MAGIC: Final = {b"070701", b"070702"}
 _TRAILER: Final = "TRAILER!!!"
+_TRAILER_SIZE: Final = 124
+_GHOST: Final = 1 << 6
 
 
 @dataclass(frozen=True)
@@ -129,3 +145,54 @@ def _format(head: PackageHead) -> str:
     if name not in FORMATS:
         raise TrustError(f"the payload is compressed with {name!r}, which is not known")
     return name
+
+
+def check_archive_size(file: BinaryIO, head: PackageHead, promised: int) -> None:
+    """Check what is said of the unpacked payload's size, without unpacking it where the header says the same.
+
+    Raises TrustError when it is another. Known to be wrong are rpm 4.11.90, which left the trailer out, and tools that
+    say how much is installed instead.
+    """
+    size = _archive_size(head.header)
+    if promised in {size, (size or 0) - _TRAILER_SIZE, head.header.integer(INSTALLED_SIZE)}:
+        return
+    size = 0
+    try:
+        file.seek(head.payload_at)
+        for piece in decompressed(file, _format(head)):
+            size += len(piece)
+            if size > promised:
+                break
+    except DecompressionError as error:
+        raise TrustError(f"the payload does not unpack: {error}") from error
+    if size != promised:
+        raise TrustError(f"the payload does not unpack to {promised} bytes, as the package says")
+
+
+def _archive_size(header: Header) -> int | None:
+    """The size of the archive that has just the header's files, as rpm writes it; None where that is not clear."""
+    large = header.integers(LONG_FILE_SIZES)
+    sizes = large or header.integers(FILE_SIZES)
+    directories, folders = header.texts(DIRECTORY_NAMES), header.integers(DIRECTORY_INDEXES)
+    columns = (header.integers(FILE_MODES), header.integers(FILE_FLAGS), header.integers(FILE_INODES))
+    names = header.texts(BASE_NAMES)
+    if {len(sizes), len(folders), *map(len, columns)} != {len(names)} or max(folders, default=-1) >= len(directories):
+        return None
+    total = _TRAILER_SIZE
+    last_names: dict[int, int] = {}
+    for name, folder, size, mode, flags, inode in zip(names, folders, sizes, *columns, strict=True):
+        if flags & _GHOST:
+            continue
+        # With a file too large for cpio, rpm leaves names and sizes out of the archive.
+        entry = 14 if large else 110 + len(f".{directories[folder]}{name}".encode()) + 1
+        total += _aligned(entry)
+        if stat.S_ISREG(mode):
+            # Of a file with several names, only the last in the archive has the bytes.
+            last_names[inode] = _aligned(size)
+        elif stat.S_ISLNK(mode):
+            total += _aligned(size)
+    return total + sum(last_names.values())
+
+
+def _aligned(size: int) -> int:
+    return size + -size % 4

@@ -1,6 +1,7 @@
 """Packages signed by real tools, then changed in every byte; rpm itself is asked what it thinks of them."""
 
 import base64
+import platform
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from isobuilder.errors import HostError, IsobuilderError, TrustError
-from isobuilder.trust.signatures import Keyring, Signer, verify_digests, verify_package
+from isobuilder.trust.packages import verify_digests, verify_package
+from isobuilder.trust.signatures import Keyring, Signer
 from tests.openpgp_keys import Keyhome, new_keyhome, sign_rpms
 from tests.rpm_files import (
     NEVRA,
@@ -20,11 +22,32 @@ from tests.rpm_files import (
     payload_at,
     rename_tag,
     rpm_database,
+    rpmbuild,
     rpmkeys_accepts,
     with_signatures,
 )
 
 KINDS = ("rsa", "rsa-v3", "ed25519", "dsa", "no-payload-digest")
+
+
+SHAPE = """
+Name: {name}
+Version: 1.0
+Release: 1
+Epoch: 7
+Summary: A shape
+License: none
+{head}
+%description
+%install
+mkdir -p %{{buildroot}}/opt/shape/folder
+echo one >%{{buildroot}}/opt/shape/one
+ln %{{buildroot}}/opt/shape/one %{{buildroot}}/opt/shape/two
+ln -s one %{{buildroot}}/opt/shape/link
+head -c 100001 /dev/zero >%{{buildroot}}/opt/shape/zeros
+%files
+{files}
+"""
 
 
 @dataclass(frozen=True)
@@ -58,6 +81,10 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signed]:
         yield Signed(home, packages | {"unsigned": unsigned}, signers, keyring, database)
 
 
+def changed(package: bytes, at: int, mask: int) -> bytes:
+    return package[:at] + bytes([package[at] ^ mask]) + package[at + 1 :]
+
+
 def accepted(package: Path, keyring: Keyring) -> bool:
     try:
         verify_package(package, keyring)
@@ -75,22 +102,47 @@ def test_a_signed_package_is_accepted(signed: Signed, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_byte_that_is_installed_is_vouched_for(signed: Signed, kind: str, tmp_path: Path) -> None:
-    """Each byte is flipped in turn. rpm judges the same files; we may be stricter than it, and never laxer."""
+def test_a_package_with_one_byte_changed_is_refused(signed: Signed, kind: str, tmp_path: Path) -> None:
+    """Each byte in turn, of lead and signature header each bit. rpm judges the same files: we are never laxer."""
     good = signed.packages[kind].read_bytes()
+    package = tmp_path / "changed.rpm"
     flipped = []
     for at in range(len(good)):
-        package = tmp_path / f"{at}.rpm"
-        package.write_bytes(good[:at] + bytes([good[at] ^ 0x20]) + good[at + 1 :])
-        flipped.append(package)
-    ours = {package: accepted(package, signed.keyring) for package in flipped}
+        flipped.append(tmp_path / f"{at}.rpm")
+        flipped[-1].write_bytes(changed(good, at, 0x20))
+        assert not accepted(flipped[-1], signed.keyring), at
+        for mask in (0x01, 0x02, 0x04, 0x08, 0x10, 0x40, 0x80, 0xFF) if at < header_at(good) else ():
+            package.write_bytes(changed(good, at, mask))
+            assert not accepted(package, signed.keyring), (at, mask)
     theirs = rpmkeys_accepts(signed.database, flipped)
-    header = header_at(good)
-    assert not any(ours[package] for package in flipped[header:])
-    assert not any(theirs[package] for package in flipped[header:])
-    # The lead's magic and version, and the signature that counts, are not to be changed either.
-    assert not any(ours[package] for package in flipped[:5])
-    assert sum(not ours[package] for package in flipped[96:header]) > 64
+    assert not any(theirs[one] for one in flipped[header_at(good) :])
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "files"),
+    [
+        ("shape", "", "/opt/shape"),
+        ("a-name-so-long-that-the-lead-has-not-got-enough-room-for-all-of-its-letters", "", "/opt/shape"),
+        ("everywhere", "BuildArch: noarch", "/opt/shape"),
+        ("ghost", "", "%ghost /opt/shape/one\n/opt/shape/two\n%dir /opt/shape"),
+        ("nothing", "", ""),
+    ],
+    ids=["files", "long name", "noarch", "ghost", "no files"],
+)
+@pytest.mark.parametrize("payload", ["w9.gzdio", "w2.xzdio", "w3.zstdio", "w.ufdio"])
+def test_good_packages_of_all_shapes_are_accepted(
+    signed: Signed, tmp_path: Path, name: str, head: str, files: str, payload: str
+) -> None:
+    package = rpmbuild(
+        tmp_path / "shape.rpm",
+        SHAPE.format(name=name, head=head, files=files),
+        _binary_payload=payload,
+        _unpackaged_files_terminate_build="0",
+    )
+    sign_rpms(signed.home, signed.signers["rsa"], [package])
+    nevra = f"{name}-7:1.0-1.{'noarch' if head else platform.machine()}"
+    assert verify_package(package, signed.keyring, nevra=nevra).fingerprint == signed.signers["rsa"]
+    assert rpmkeys_accepts(signed.database, [package]) == {package: True}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -164,7 +216,11 @@ def test_another_package_is_not_the_one(signed: Signed) -> None:
 
 def test_a_source_package_is_not_a_binary_one(signed: Signed, tmp_path: Path) -> None:
     package = tmp_path / "source.rpm"
-    package.write_bytes(rename_tag(signed.packages["unsigned"].read_bytes(), 1044, 5999))
+    good = rename_tag(signed.packages["unsigned"].read_bytes(), 1044, 5999)
+    package.write_bytes(good)
+    with pytest.raises(TrustError, match="disagree whether this is a source package"):
+        verify_digests(package)
+    package.write_bytes(good[:7] + b"\1" + good[8:])
     verify_digests(package, nevra=NEVRA.replace("x86_64", "src"))
 
 
@@ -211,6 +267,36 @@ def test_the_signatures_of_rpm_6_are_read(signed: Signed, tmp_path: Path) -> Non
     assert "version 6" in caught.value.details[0]
 
 
+def test_every_signature_must_be_good(signed: Signed, tmp_path: Path) -> None:
+    """As `rpmkeys --checksig` has it. One over the header alone is enough, until another one contradicts."""
+    good = signed.packages["rsa"].read_bytes()
+    header, rest = good[header_at(good) : payload_at(good)], good[header_at(good) :]
+    by_rsa = signed.home.sign(signed.signers["rsa"], header)
+    others = {
+        "of other bytes": signed.home.sign(signed.signers["rsa"], rest + b" "),
+        "not pinned": signed.home.sign(signed.home.new_key("ed25519", "stranger"), rest),
+        "over SHA-1": signed.home.sign(signed.signers["rsa"], rest, "--digest-algo", "SHA1"),
+    }
+    package = tmp_path / "two.rpm"
+    package.write_bytes(with_signatures(good, [(268, 7, by_rsa, len(by_rsa))]))
+    assert accepted(package, signed.keyring)
+    for reason, other in others.items():
+        tag = 1005 if reason == "not pinned" else 1002
+        package.write_bytes(with_signatures(good, [(268, 7, by_rsa, len(by_rsa)), (tag, 7, other, len(other))]))
+        with pytest.raises(TrustError, match="not every signature is good"):
+            verify_package(package, signed.keyring)
+        assert reason == "over SHA-1" or rpmkeys_accepts(signed.database, [package]) == {package: False}
+
+
+def test_a_signature_stands_where_rpm_puts_it(signed: Signed, tmp_path: Path) -> None:
+    good = signed.packages["rsa"].read_bytes()
+    signature = signed.home.sign(signed.signers["rsa"], good[header_at(good) : payload_at(good)])
+    package = tmp_path / "moved.rpm"
+    package.write_bytes(with_signatures(good, [(267, 7, signature, len(signature))]))
+    with pytest.raises(TrustError, match="tag 267 is not of the algorithm that rpm puts there"):
+        verify_package(package, signed.keyring)
+
+
 def test_a_payload_digest_of_md5_is_refused(signed: Signed, tmp_path: Path) -> None:
     good = signed.packages["unsigned"].read_bytes()
     header = good[header_at(good) : payload_at(good)]
@@ -227,9 +313,39 @@ def test_a_payload_digest_of_md5_is_refused(signed: Signed, tmp_path: Path) -> N
 
 def test_a_package_without_digests_is_not_taken_even_unsigned(signed: Signed, tmp_path: Path) -> None:
     package = tmp_path / "bare.rpm"
-    package.write_bytes(with_signatures(signed.packages["unsigned"].read_bytes(), [(1000, 4, bytes(4), 1)]))
+    package.write_bytes(with_signatures(signed.packages["unsigned"].read_bytes(), [(1008, 7, bytes(4), 4)]))
     with pytest.raises(TrustError, match="no digest of its header"):
         verify_digests(package)
+
+
+@pytest.mark.parametrize(
+    ("entry", "finding"),
+    [
+        ((1000, 4, (12345).to_bytes(4, "big"), 1), "bytes, not 12345"),
+        ((270, 5, (12345).to_bytes(8, "big"), 1), "bytes, not 12345"),
+        ((1004, 7, bytes(16), 16), "not those of their md5 digest"),
+        ((1007, 4, (12345).to_bytes(4, "big"), 1), "not unpack to 12345 bytes"),
+        ((271, 5, (12345).to_bytes(8, "big"), 1), "not unpack to 12345 bytes"),
+        ((1007, 4, (7).to_bytes(4, "big"), 1), "not unpack to 7 bytes"),
+        ((279, 6, b"0" * 64 + b"\0", 1), "not the one of its sha3_256 digest"),
+        ((1008, 7, b"\0\0\1", 3), "reserved for signatures is not empty"),
+        ((274, 8, b"03zz\0", 1), "not hexadecimal"),
+        ((1263, 4, bytes(4), 1), "tag 1263 of the signature header is not known"),
+        ((1000, 7, bytes(4), 4), "tag 1000 of the signature header is not known to rpm, or not of this type"),
+        ((1005, 7, b"\xc2\5\6\0\x1e\x0c\0", 7), "version 6"),
+        ((1005, 7, b"\xcd\1?", 3), "type 13 is no signature"),
+    ],
+)
+def test_what_the_signature_header_says_must_be_true(
+    signed: Signed, tmp_path: Path, entry: tuple[int, int, bytes, int], finding: str
+) -> None:
+    good = signed.packages["rsa"].read_bytes()
+    signature = signed.home.sign(signed.signers["rsa"], good[header_at(good) : payload_at(good)])
+    package = tmp_path / "untrue.rpm"
+    package.write_bytes(with_signatures(good, [(268, 7, signature, len(signature)), entry]))
+    with pytest.raises(TrustError) as caught:
+        verify_package(package, signed.keyring)
+    assert finding in " ".join([caught.value.message, *caught.value.details])
 
 
 def test_a_header_that_says_two_things_is_refused(signed: Signed, tmp_path: Path) -> None:

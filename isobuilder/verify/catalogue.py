@@ -1,0 +1,9 @@
+"""Every kind of finding that there is, by its id: what the README lists, and what SARIF calls rules."""
+
+from types import MappingProxyType
+from typing import Final
+
+from isobuilder.verify import description, examine, firmware, kickstarts, medium, menus, repositories, sums, volume
+
+ROOMS: Final = (examine, medium, volume, firmware, menus, description, repositories, kickstarts, sums)
+CATALOGUE: Final = MappingProxyType({kind.id: kind for room in ROOMS for kind in room.KINDS})

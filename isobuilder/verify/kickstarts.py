@@ -1,0 +1,394 @@
+"""The kickstarts on a medium: taken by the installer of its release, fit to be booted, and resolved from it alone."""
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from isobuilder.bootmenu.kernelline import escape_label
+from isobuilder.errors import IsobuilderError, ResolveError
+from isobuilder.kickstart.readback import PackageRequest, Reading, WantedGroup, examine, place
+from isobuilder.kickstart.syntax import sections
+from isobuilder.releases import ArchFacts, Release
+from isobuilder.repository.comps import merge_comps, parse_comps
+from isobuilder.resolve.pool import Source
+from isobuilder.resolve.selection import RoleRequest
+from isobuilder.resolve.solve import resolve
+from isobuilder.verify.finding import Finding, Kind
+from isobuilder.verify.medium import Medium, Unreadable
+from isobuilder.verify.repositories import OnMedium
+
+_LIMIT: Final = 1 << 20
+_FOLDER: Final = "ks/"
+# Where installers of 6 to 10 mount the medium that they were started from.
+_MOUNTED: Final = ("/run/install/repo/", "/run/install/isodir/", "/mnt/install/repo/", "/mnt/install/source/",
+                   "/mnt/source/", "/mnt/stage2/", "/mnt/isodir/")  # fmt: skip
+_MOST_INCLUDES: Final = 50
+# Of all kickstarts on a medium together: pykickstart compares each line of %packages with each.
+_MOST_PACKAGES: Final = 10_000
+# What takes lines apart needs the square of their length.
+_LONGEST_LINE: Final = 64 << 10
+_FILE_ADDRESS: Final = re.compile(r"(?:baseurl=|url=|url\s)\s*[\"']?file://(/[^\s\"']*)")
+_MARK: Final = b"\xef\xbb\xbf"
+_SCRIPTS: Final = frozenset({"%pre", "%pre-install", "%post", "%onerror", "%traceback"})
+_KERNEL: Final = "kernel"
+_CORE: Final = "core"
+
+UNREADABLE = Kind(
+    "kickstart-unreadable",
+    "error",
+    "a kickstart cannot be read",
+    "Put it on the medium as plain text in UTF-8.",
+)
+REFUSED = Kind(
+    "kickstart-refused",
+    "error",
+    "the installer of this release does not take a line of a kickstart",
+    "Correct the line: ksvalidator -v VERSION tells what pykickstart takes.",
+)
+LINE_ENDS = Kind(
+    "kickstart-line-ends",
+    "error",
+    "a script of a kickstart has the line ends of Windows, which its shell takes for a part of each line",
+    "Write the file with line ends of Linux: dos2unix.",
+)
+UNSAFE = Kind(
+    "kickstart-unsafe",
+    "warning",
+    "a kickstart has something that should not be on a medium",
+    "Give a hash (rootpw --iscrypted), and write commands as they are, without quotes.",
+)
+DEPRECATED = Kind(
+    "kickstart-deprecated",
+    "note",
+    "the installer of this release takes a line of a kickstart, and complains of it",
+    "Use what the release's documentation names instead.",
+)
+NOTED = Kind(
+    "kickstart-note",
+    "note",
+    "a kickstart does what whoever boots it should know",
+    "Nothing, when it is meant.",
+)
+INCLUDE_MISSING = Kind(
+    "kickstart-include-missing",
+    "error",
+    "a kickstart includes a file that is not on the medium",
+    "Put the file there, or take the line out.",
+)
+REPOSITORY_MISSING = Kind(
+    "kickstart-repository-missing",
+    "error",
+    "a kickstart names a repository or an image on the medium that is not there",
+    "Correct the path, or put there what it names.",
+)
+UNRESOLVED = Kind(
+    "packages-unresolved",
+    "error",
+    "the packages of a kickstart do not resolve from the medium alone",
+    "Put what is missing on the medium, or take it out of the kickstart.",
+)
+UNRESOLVED_HERE = Kind(
+    "packages-from-network",
+    "note",
+    "a kickstart takes packages from the network, and not all of them are on the medium",
+    "Nothing, when the network is there at installation.",
+)
+INSTALLER_PACKAGE = Kind(
+    "installer-package-missing",
+    "error",
+    "the installer adds a package by itself that is not on the medium",
+    "Put the package there.",
+)
+NO_RESOLVE = Kind(
+    "packages-unchecked",
+    "warning",
+    "whether packages resolve from the medium could not be found out",
+    "Mend what else is wrong with the metadata of the medium first.",
+)
+RELEASE_UNKNOWN = Kind(
+    "release-unknown",
+    "note",
+    "the medium is of no release that isobuilder knows, so that its kickstarts were not looked at",
+    "Name the release, or a release file of your own: --release.",
+)
+KINDS = (
+    UNREADABLE,
+    REFUSED,
+    LINE_ENDS,
+    UNSAFE,
+    DEPRECATED,
+    NOTED,
+    INCLUDE_MISSING,
+    REPOSITORY_MISSING,
+    UNRESOLVED,
+    UNRESOLVED_HERE,
+    INSTALLER_PACKAGE,
+    NO_RESOLVE,
+    RELEASE_UNKNOWN,
+)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """By which release's facts a medium is judged.
+
+    `exact`: it is that release or a rebuild of it, so that its installer adds the packages that the facts name; others
+    are judged by its kickstart syntax, and by those of the packages that they have.
+    """
+
+    release: Release
+    arch: str
+    facts: ArchFacts
+    exact: bool
+
+
+def judge(release: Release, arch: str, *, family: str, named: bool) -> Judge | None:
+    """Judge by `release`, which was `named` by the user or goes by the version that the medium says; None for an
+    architecture that it lacks."""
+    facts = release.arch.get(arch)  # type: ignore[call-overload] # any text may stand on a medium
+    return Judge(release, arch, facts, named or family in {release.family, *release.rebuilds}) if facts else None
+
+
+def kickstart_paths(medium: Medium, named: Iterable[str]) -> tuple[str, ...]:
+    """The kickstarts on the medium: those that menus have `named`, and all where media of isobuilder keep them."""
+    found = (node.path for path in named if (node := medium.find(path)))
+    kept = (path for path in medium.files if path.startswith(_FOLDER) and path.endswith((".cfg", ".ks")))
+    return tuple(sorted({*found, *kept}))
+
+
+def check_kickstarts(
+    medium: Medium, paths: Sequence[str], judged_by: Judge | None, repositories: Sequence[OnMedium]
+) -> Iterator[Finding]:
+    """Everything about `paths`; without any, whether a plain installation resolves."""
+    if judged_by is None:
+        if paths:
+            yield RELEASE_UNKNOWN.at(", ".join(paths), "neither .treeinfo nor .discinfo names a release that is known")
+        return
+    requests: list[RoleRequest] = []
+    networked: set[str] = set()
+    room = _MOST_PACKAGES
+    for path in paths:
+        try:
+            kickstart = _Kickstart(medium, path, judged_by, room)
+        except (Unreadable, UnicodeDecodeError) as error:
+            yield UNREADABLE.at(path, str(error))
+            continue
+        room -= kickstart.package_lines
+        yield from kickstart.check(repositories)
+        requests.append(RoleRequest(path, kickstart.reading.request, path))
+        if kickstart.reading.network:
+            networked.add(path)
+    usable = [repository for repository in repositories if repository.files]
+    if usable:
+        yield from _Resolving(judged_by, usable, networked).check(requests)
+
+
+class _Kickstart:
+    """One kickstart, with what it includes of the medium in its place.
+
+    Raises Unreadable or UnicodeDecodeError for what is no kickstart, or too much of one: `room` is how many lines of
+    packages it may have.
+    """
+
+    def __init__(self, medium: Medium, path: str, judged_by: Judge, room: int) -> None:
+        self._medium = medium
+        self._path = path
+        self._judged_by = judged_by
+        self._includes: list[Finding] = []
+        text = self._read(path)
+        if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
+            raise Unreadable("there is nothing in it")
+        self._carried = [
+            number
+            for section, number, line in sections(text, keepends=True)
+            if section in _SCRIPTS and line.endswith("\r\n")
+        ]
+        self._text = self._inlined(text)
+        self.package_lines = self._measured(room)
+        self.reading: Reading = examine(self._text, judged_by.release.kickstart)
+
+    def check(self, repositories: Sequence[OnMedium]) -> Iterator[Finding]:
+        yield from self._includes
+        if self._carried:
+            yield LINE_ENDS.at(f"{self._path}, line {self._carried[0]}", f"{len(self._carried)} lines end in CR LF")
+        # What pykickstart and our lint both refuse is one mistake.
+        lines = {number: why for number, why in reversed(self.reading.refused) if number}
+        unplaced = [(None, why) for number, why in self.reading.refused if not number]
+        for number, why in [*unplaced, *sorted(lines.items())]:
+            yield REFUSED.at(place(self._text, number, self._path), " ".join(why.split()))
+        for number, why in self.reading.unsafe:
+            yield UNSAFE.at(place(self._text, number, self._path), why)
+        for warning in self.reading.warnings:
+            yield DEPRECATED.at(self._path, warning)
+        for note in self.reading.notes:
+            yield NOTED.at(self._path, note)
+        yield from self._repositories({repository.folder for repository in repositories})
+
+    def _read(self, path: str) -> str:
+        data = self._medium.read(path, limit=_LIMIT)
+        if data.startswith(_MARK):
+            raise Unreadable(
+                "it begins with the bytes EF BB BF, which the installer takes for a part of its first line"
+            )
+        return data.decode("utf-8" if self._judged_by.release.kickstart.utf8 or _is_utf8(data) else "latin-1")
+
+    def _measured(self, room: int) -> int:
+        """How many lines of packages there are. Raises Unreadable when they or something else are too many."""
+        if len(self._text) > _LIMIT:
+            raise Unreadable(f"it has {len(self._text)} characters with what it includes, and {_LIMIT} is the most")
+        for number, line in enumerate(self._text.splitlines(), start=1):
+            if len(line) > _LONGEST_LINE:
+                raise Unreadable(f"its line {number} has {len(line)} characters, and {_LONGEST_LINE} is the most")
+        count = sum(section == "%packages" for section, _, _ in sections(self._text))
+        if count > room:
+            raise Unreadable(f"it has {count} lines of packages, and {_MOST_PACKAGES} are the most on one medium")
+        return count
+
+    def _inlined(self, text: str) -> str:
+        """`text` with the files of the medium that it includes; line numbers behind them are those of the whole."""
+        lines = []
+        included = 0
+        for section, number, line in sections(text):
+            words = line.split()
+            path = self._on_medium(words[1]) if len(words) > 1 and words[0] == "%include" else None
+            if path is None or section not in ("", "%packages") or included >= _MOST_INCLUDES:
+                lines.append(line)
+                continue
+            included += 1
+            try:
+                lines.append(self._read(path))
+            except (Unreadable, UnicodeDecodeError) as error:
+                self._includes.append(INCLUDE_MISSING.at(f"{self._path}, line {number}", f"{words[1]}: {error}"))
+        return "\n".join(lines) + "\n"
+
+    def _on_medium(self, path: str) -> str | None:
+        """The path on the medium of what an installer sees at `path`; None for what lies elsewhere."""
+        mounted = (f"{self._judged_by.release.kickstart.medium}/", *_MOUNTED)
+        return next((path.removeprefix(start) for start in mounted if path.startswith(start)), None)
+
+    def _repositories(self, there: set[str]) -> Iterator[Finding]:
+        for section, number, line in sections(self._text):
+            command = line.partition(" ")[0] if not section else ""
+            where = f"{self._path}, line {number}"
+            for address in re.findall(_FILE_ADDRESS, line) if not section else ():
+                path = self._on_medium(f"{address.rstrip('/')}/")
+                if path is None:
+                    continue
+                if command == "liveimg":
+                    if self._medium.find(path) is None:
+                        yield REPOSITORY_MISSING.at(where, f"{path.rstrip('/')} is not on the medium")
+                elif _folder(path) not in there:
+                    yield REPOSITORY_MISSING.at(where, f"there is no repository in {path}")
+            if command == "harddrive":
+                yield from self._hard_drive(where, line, there)
+
+    def _hard_drive(self, where: str, line: str, there: set[str]) -> Iterator[Finding]:
+        """The command that names a disk by its label, which is this medium where the label is its own."""
+        options = dict(re.findall(r"--(partition|dir)[=\s]\s*[\"']?([^\s\"']*)", line))
+        if options.get("partition") != f"LABEL={escape_label(self._medium.label)}":
+            return
+        folder = _folder(options.get("dir", ""))
+        above = f"{folder}/" if folder else ""
+        has_image = any(path.startswith(above) and path.endswith(".iso") for path in self._medium.files)
+        if not has_image and not any(f"{each}/".startswith(above) for each in there):
+            yield REPOSITORY_MISSING.at(where, f"there is no repository in {folder or 'the medium'}")
+
+
+def _folder(path: str) -> str:
+    """A folder as the medium has it, "" for the root."""
+    folder = posixpath.normpath(path).strip("/")
+    return "" if folder == "." else folder
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class _Resolving:
+    """Each kickstart's packages, from the repositories of the medium and nothing else."""
+
+    def __init__(self, judged_by: Judge, repositories: Sequence[OnMedium], networked: set[str]) -> None:
+        self._judged_by = judged_by
+        self._sources = [Source(repository.id, 99, repository.files) for repository in repositories]
+        self._names = frozenset(name for repository in repositories for name in repository.names)
+        self._networked = networked
+
+    def check(self, requests: Sequence[RoleRequest]) -> Iterator[Finding]:
+        if _KERNEL not in self._names:
+            # A medium with a repository of something besides; where a kickstart is, it cannot install from it alone.
+            if any(request.path not in self._networked for request in requests):
+                yield INSTALLER_PACKAGE.at("the repositories", f"no package is called {_KERNEL}")
+            return
+        yield from self._installers_own()
+        try:
+            asked = requests or self._plain_installation()
+            found = self._refusals(asked)
+            if found and len(asked) > 1:
+                # Alone, so that a mistake in one does not hide what does not fit together in another.
+                found = [line for request in asked for line in self._refusals([request])]
+        except IsobuilderError as error:
+            yield NO_RESOLVE.at("the repositories", " ".join([error.message, *error.details]))
+            return
+        for where, message in found:
+            networked = where.partition(", line ")[0] in self._networked
+            yield (UNRESOLVED_HERE if networked else UNRESOLVED).at(where, message)
+
+    def _installers_own(self) -> Iterator[Finding]:
+        """What the installer insists on; media of other families may do without."""
+        facts = self._judged_by.facts
+        for name in facts.always if self._judged_by.exact else ():
+            if name not in self._names and name not in facts.if_there:
+                yield INSTALLER_PACKAGE.at("the repositories", f"no package is called {name}")
+
+    def _plain_installation(self) -> list[RoleRequest]:
+        """What a person gets who chooses nothing; nothing is known of that where no comps has its group."""
+        published = [source.files["group"].read_bytes() for source in self._sources if "group" in source.files]
+        if _CORE not in parse_comps(merge_comps(published)).groups:
+            return []
+        request = PackageRequest((), (WantedGroup(_CORE, 0),), None, (), ())
+        return [RoleRequest("a plain installation", request, "a plain installation")]
+
+    def _refusals(self, requests: Sequence[RoleRequest]) -> list[tuple[str, str]]:
+        """What does not resolve: the place in a kickstart, and what is wrong there with all that libsolv says of it."""
+        if not requests:
+            return []
+        facts = self._judged_by.facts
+        try:
+            resolve(
+                self._sources,
+                requests,
+                arch=self._judged_by.arch,
+                always=[name for name in facts.always if name in self._names],
+                may=[name for name in facts.may if name in self._names],
+                platform=self._judged_by.release.platform,
+            )
+        except ResolveError as error:
+            return _by_place(error.details, [request.path for request in requests])
+        return []
+
+
+def _by_place(details: Iterable[str], paths: Sequence[str]) -> list[tuple[str, str]]:
+    """Lines that begin with blanks belong to the one before; a line of a kickstart begins with its path and number."""
+    whole: list[str] = []
+    for line in details:
+        if line.startswith(" ") and whole:
+            whole[-1] += f"; {line.strip()}"
+        else:
+            whole.append(line)
+    found = []
+    for line in whole:
+        match = next((match for path in paths if (match := re.match(rf"{re.escape(path)}:(\d+): (.*)", line))), None)
+        found.append(
+            (f"{line[: match.start(1) - 1]}, line {match[1]}", match[2]) if match else (_path_in(line, paths), line)
+        )
+    return found
+
+
+def _path_in(line: str, paths: Sequence[str]) -> str:
+    return next((path for path in paths if path in line), paths[0])
