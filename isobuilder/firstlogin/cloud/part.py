@@ -86,8 +86,6 @@ def finish(answers: Answers, machine: Machine, effects: Effects) -> Sequence[Lin
 
 
 PART = Part(
-    name="cloud",
-    title="The cloud",
     question=questions.question,
     documented=questions.documented,
     questions=questions.for_machine,
