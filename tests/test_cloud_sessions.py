@@ -140,11 +140,14 @@ def test_what_an_answer_comes_to_is_said_and_wrong_ones_are_refused_where_they_a
     # Somebody on the wire has one of them: it goes on at that question.
     person.sees("! ")
     person.sees("192.168.1.60")
-    person.answers([("Public addresses", "192.168.1.61-69")])
+    person.answers([("Public addresses", "192.168.1.61-69"), ("Private subnet", ""), ("Addresses for each", "")])
+    person.answers([("DNS servers for instances", ""), ("Beginning", ""), ("Availability zone", "")])
+    person.answers([("DNS domain", ""), ("Password of the console", ""), ("Node controllers", "")])
     person.agrees()
     assert person.ends() == 0, person.paper
     assert "a-password-of-mine" not in person.paper
     assert one._conf()["VNET_PUBLICIPS"] == "192.168.1.61-192.168.1.69"
+    assert one.cloud()["users"] == {"administrator": "a-password-of-mine"}
 
 
 def test_ctrl_c_at_every_question_of_a_cloud_leaves_cleanly(tmp_path: Path) -> None:

@@ -113,16 +113,17 @@ class Interview:
             if word == HELP:
                 self._explain(row, default)
                 continue
-            made = not word and bool(default)
-            if made:
+            if not word and default:
                 said = default
             try:
                 value = self._taken(row, said, answers)
             except AnswerError as refused:
                 self._terminal.say("! %s" % (refused if not row.secret else refused.instead), indent="  ")
                 continue
+            made = row.secret and not word and row.key not in self._typed
             self._remember(row, value, typed=bool(word) and value != default)
-            if made and row.secret:
+            # One that was typed earlier is known to whoever typed it.
+            if made:
                 self._terminal.say(f"It is {value} and is shown now and never again: write it down.", indent="  ")
             self._say_meaning(row, dict(answers, **{row.key: value}))
             return True
