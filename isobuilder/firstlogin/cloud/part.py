@@ -19,6 +19,7 @@ from . import (
     questions,
     rack,
     services,
+    smoke,
 )
 from .editions import FRONT_END, NODE, Edition, Mode
 
@@ -97,6 +98,7 @@ PART = Part(
     proofs=checks.proofs,
     finish=finish,
     status=checks.status,
+    thorough=smoke.thorough,
     across=rack.across,
     actions=(actions.NODES,),
 )
