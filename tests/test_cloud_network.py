@@ -1,12 +1,19 @@
 """Answers about a cloud on a machine and on its wire: what Eucalyptus itself does not check above all."""
 
+import re
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from tests.cloud_cases import answers, machine
+from isobuilder.firstlogin.cloud import documents, editions
+from isobuilder.firstlogin.cloud.questions import QUESTIONS
+from tests.cloud_cases import PARTS, answers, machine
 from tests.firstlogin_helpers import configure
 from tests.standin_cloud import CloudMachine
+from tests.test_cloud_rules import near_misses
 
 
 def refused(one: CloudMachine, values: dict[str, str]) -> str:
@@ -184,3 +191,34 @@ def test_with_dhcp_the_address_of_now_is_the_one_that_is_registered(tmp_path: Pa
     assert code == 0, said
     assert "must not change later" in " ".join(said.split())
     assert one.cloud()["services"]["cluster"]["zone-1-cc"][0] == "192.168.1.77"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.sampled_from(
+        [("6", "MANAGED", "box"), ("6", "EDGE", "front-end"), ("7", "VPCMIDO", "front-end"), ("7", "EDGE", "node")]
+    ),
+    st.dictionaries(st.sampled_from(sorted(row.key for row in QUESTIONS)), near_misses, min_size=1, max_size=4),
+)
+def test_whatever_stands_in_an_answers_file_nothing_but_valid_values_is_written(
+    case: tuple[str, str, str], said: dict[str, str]
+) -> None:
+    style, mode, part = case
+    with tempfile.TemporaryDirectory() as folder:
+        one = machine(Path(folder) / "root", style, part)
+        before = {name: value for name, value in one._conf().items() if name != "PWD"}
+        values = {**answers(mode, part), **{key: text.replace("\n", "") for key, text in said.items()}}
+        code, text = configure(one, values)
+        assert code in (0, 3), text
+        assert not list(Path(folder).glob("root/reboot*"))
+        if code == 3:
+            assert one.commands() == []
+            return
+        # What a shell makes of the file: names that a mode has, and values that nothing can hide in.
+        after = {name: value for name, value in one._conf().items() if name != "PWD"}
+        edition = editions.EDITIONS[0 if style == "6" else 1]
+        chosen = edition.mode(after["VNET_MODE"])
+        assert chosen
+        named = set(documents.needed_variables(chosen, PARTS[part].split()))
+        assert set(after) - set(before) <= named | {"NC_WORK_SIZE", "NC_CACHE_SIZE"}
+        assert all(re.fullmatch(r"[A-Za-z0-9 ./:_-]*", value) for value in after.values())
