@@ -214,6 +214,7 @@ def _across(machines: Sequence[Machine]) -> Iterator[str]:
     yield from _twice(machines)
     yield from _overlaps(machines)
     yield from _unreachable(machines)
+    yield from PARTS.across([(machine.place, dict(machine.answers)) for machine in machines])
 
 
 def _twice(machines: Sequence[Machine]) -> Iterator[str]:

@@ -120,9 +120,11 @@ def _contents(release: Release) -> Iterator[_Entry]:
     yield _Entry("/etc/profile.d/cloud-setup.sh", (system / "profile.sh").read_bytes())
     yield _Entry(f"{_HOME}/__main__.py", (system / "main").read_bytes())
     yield _Entry(f"{_HOME}/facts.json", _facts(release))
-    for folder in (_HOME, f"{_HOME}/firstlogin", f"{_HOME}/firstlogin/netstyles"):
+    modules = sorted(island.rglob("*.py"))
+    folders = sorted({path.parent.relative_to(island) for path in modules})
+    for folder in (_HOME, *(f"{_HOME}/firstlogin/{one}".removesuffix("/.") for one in folders)):
         yield _Entry(folder, mode=0o755)
-    for path in sorted(island.rglob("*.py")):
+    for path in modules:
         yield _Entry(f"{_HOME}/firstlogin/{path.relative_to(island)}", path.read_bytes())
     yield from _service(release, system)
 

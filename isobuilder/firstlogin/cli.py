@@ -11,6 +11,9 @@ from .effects import Effects
 from .engine import Engine
 from .exits import COME_BACK, EXIT_LEFT, EXIT_STEP, EXIT_USAGE, SetupError
 from .log import Log
+from .parts import Parts
+
+PARTS = Parts()
 
 _EPILOG = (
     "Exit codes: 0 done, 2 usage, 3 answers that cannot be, 4 the machine will not do, 5 a step failed (run it again "
@@ -20,7 +23,10 @@ _EPILOG = (
 
 def main(argv: Optional[List[str]] = None, effects: Optional[Effects] = None) -> int:
     """Run the wizard; its exit code."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.words and arguments.command not in [action.name for action in PARTS.actions()]:
+        parser.error(f"{arguments.command} takes no words after it")
     effects = effects or Effects()
     terminal = Terminal(environ=effects.environ)
     signal.signal(signal.SIGTERM, _interrupt)
@@ -51,14 +57,21 @@ def main(argv: Optional[List[str]] = None, effects: Optional[Effects] = None) ->
 def _run(arguments: argparse.Namespace, wizard: Engine, effects: Effects) -> int:
     if not effects.is_root:
         raise SetupError(EXIT_USAGE, "Only root can set up this machine.")
-    if arguments.command == "confirm":
-        return wizard.confirm()
-    if arguments.command == "rollback":
-        return wizard.roll_back()
-    if arguments.command == "guard":
-        return wizard.guard()
-    if arguments.command == "boot":
-        return wizard.at_boot()
+    plain = {
+        "confirm": wizard.confirm,
+        "rollback": wizard.roll_back,
+        "guard": wizard.guard,
+        "boot": wizard.at_boot,
+        "status": wizard.upkeep.status,
+        "teardown": wizard.upkeep.tear_down,
+    }
+    if arguments.command in plain:
+        return plain[arguments.command]()
+    if arguments.command == "check":
+        return wizard.upkeep.check(full=arguments.full)
+    action = next((one for one in PARTS.actions() if one.name == arguments.command), None)
+    if action:
+        return wizard.upkeep.act(action, arguments.words)
     path, save = (one and os.path.abspath(one) for one in (arguments.answers, arguments.save_answers))
     if save and effects.exists(save):
         raise SetupError(EXIT_USAGE, f"{save} is there already; name another file.")
@@ -66,17 +79,22 @@ def _run(arguments: argparse.Namespace, wizard: Engine, effects: Effects) -> int
 
 
 def _parser() -> argparse.ArgumentParser:
+    actions = [action.name for action in PARTS.actions()]
+    helps = [f"{action.name}: {action.help}" for action in PARTS.actions()]
     parser = argparse.ArgumentParser(
         prog="cloud-setup", description="Sets up this machine: its name, network and time.", epilog=_EPILOG
     )
     parser.add_argument(
         "command",
         nargs="?",
-        choices=("confirm", "rollback", "boot", "guard"),
+        choices=("check", "status", "confirm", "rollback", "teardown", "boot", "guard", *actions),
         metavar="COMMAND",
-        help="confirm: the network that was changed from far away works; rollback: undo what the last run did; without "
-        "a command, ask and set up (boot and guard are for the system itself)",
+        help="check: see whether all works; status: what this machine is; confirm: the network that was changed from "
+        "far away works; rollback: undo what the last run did; teardown: undo all that was ever done; {}; without a "
+        "command, ask and set up (boot and guard are for the system itself)".format("; ".join(helps)),
     )
+    parser.add_argument("words", nargs="*", metavar="WORD", help="what such a command is about")
+    parser.add_argument("--full", action="store_true", help="with check: also try it out, and clean up")
     parser.add_argument("--answers", metavar="FILE", help="take the answers from FILE and ask only for what it lacks")
     parser.add_argument("--save-answers", metavar="FILE", help="write the answers, without secrets, to FILE")
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, and change nothing")

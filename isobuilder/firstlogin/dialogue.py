@@ -18,6 +18,8 @@ _COLOURS = {PASS: "32", WARN: "33", FAIL: "31"}
 # Lines of a page less than the screen has: one for the question whether to go on, one to spare.
 _MARGIN = 2
 _LEAST_ROWS = 10
+# A terminal on which nothing can be overwritten gets a line about what is waited for every so many seconds.
+_SAID_EVERY = 30
 
 
 class LeftError(Exception):
@@ -37,6 +39,8 @@ class Terminal:
         dumb = environ.get("TERM", "dumb") in ("dumb", "") or "NO_COLOR" in environ
         self._coloured = self.interactive and not dumb
         self._lost = False
+        self._counting = False
+        self._counted, self._counted_for = -1, ""
         if self.interactive:
             _prepare_editing()
 
@@ -52,6 +56,20 @@ class Terminal:
         """A line as it is, folded where it is too wide; what no terminal shows is shown as its code."""
         for line in _folded([printable(text)]):
             self._write(line + "\n")
+
+    def count_down(self, what: str, seconds: int) -> None:
+        """What is waited for, and how long at most: one line that changes, or some lines where none can change."""
+        text = f"  {printable(what)}: {seconds} seconds at most"
+        if self._coloured:
+            self._write("\r" + text[: WIDTH - 1].ljust(WIDTH - 1))
+            self._counting = True
+        elif seconds // _SAID_EVERY != self._counted or what != self._counted_for:
+            self.line(text)
+        self._counted, self._counted_for = seconds // _SAID_EVERY, what
+
+    def plain(self, text: str) -> None:
+        """A line that is never folded, for who copies it."""
+        self._write(printable(text) + "\n")
 
     def command(self, text: str) -> None:
         """A command for whoever reads it, on a line of its own."""
@@ -122,6 +140,9 @@ class Terminal:
         return line.rstrip("\n")
 
     def _write(self, text: str) -> None:
+        if self._counting and not text.startswith("\r"):
+            self._counting = False
+            text = "\r" + " " * (WIDTH - 1) + "\r" + text
         # A line that is dead must not stop what is going on.
         if self._lost:
             return

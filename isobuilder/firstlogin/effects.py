@@ -16,7 +16,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 # Commands see this and nothing of the caller's environment: no locale to read output in, no library path.
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C", "LC_ALL": "C", "HOME": "/root"}
-_NOT_FOUND = 127
+NOT_FOUND = 127
 _TIMED_OUT = 124
 # What nobody needs more of: a command's last words.
 _OUTPUT_LIMIT = 64 << 10
@@ -43,7 +43,7 @@ def run_command(argv: Sequence[str], given: str, timeout: int) -> Result:
             start_new_session=True,
         )
     except OSError as error:
-        code = _NOT_FOUND if error.errno in (errno.ENOENT, errno.ENOTDIR) else 126
+        code = NOT_FOUND if error.errno in (errno.ENOENT, errno.ENOTDIR) else 126
         return Result(code, f"{argv[0]}: {error.strerror}")
     try:
         output, _ = process.communicate(given.encode(), timeout=timeout)

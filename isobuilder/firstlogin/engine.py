@@ -18,6 +18,7 @@ from .model import Answers, Machine, Problem
 from .parts import Parts
 from .plan import Step
 from .runner import PATIENCE, Runner
+from .upkeep import Upkeep
 
 # At boot, answers on a server are asked for so often, with so many seconds between.
 _TRIES, _BETWEEN_TRIES = 6, 10
@@ -32,6 +33,7 @@ class Engine:
         self._parts = parts or Parts()
         self._log = Log(effects)
         self._runner = Runner(effects, terminal, self._parts, self._log)
+        self.upkeep = Upkeep(effects, terminal, self._parts, self._runner)
 
     def configure(self, path: Optional[str] = None, save: Optional[str] = None, *, dry_run: bool = False) -> int:
         """The whole way; `path` is an answers file that somebody named, and `save` one to be written."""
@@ -171,7 +173,7 @@ class Engine:
         steps, answers = list(run.steps), dict(run.answers)
         if any(steps[number].secret for number in run.pending):
             steps, answers = self._with_secrets_again(run, machine)
-        return self._runner.do(run.folder, steps, run.pending, answers, machine)
+        return self._runner.do(run.folder, steps, run.pending, answers, machine, run.begun)
 
     def _with_secrets_again(self, run: Run, machine: Machine) -> Tuple[List[Step], Answers]:
         """The steps with what no journal keeps: secrets are asked for again, or come from where they came from."""

@@ -120,8 +120,18 @@ class Interview:
             except AnswerError as refused:
                 self._terminal.say("! %s" % (refused if not row.secret else refused.instead), indent="  ")
                 continue
+            made = row.secret and not word and row.key not in self._typed
             self._remember(row, value, typed=bool(word) and value != default)
+            # One that was typed earlier is known to whoever typed it.
+            if made:
+                self._terminal.say(f"It is {value} and is shown now and never again: write it down.", indent="  ")
+            self._say_meaning(row, dict(answers, **{row.key: value}))
             return True
+
+    def _say_meaning(self, row: Question, answers: Answers) -> None:
+        meaning = row.meaning(self._machine, answers)
+        if meaning:
+            self._terminal.say(meaning, indent="  ")
 
     def _remember(self, row: Question, value: str, *, typed: bool) -> None:
         # What was only accepted follows the answers that it came from, when those change.

@@ -13,6 +13,8 @@ from .plan import Step, from_data
 
 HOME = "/var/lib/cloud-setup"
 LOCK = HOME + "/lock"
+# What parts have noted as done once and for all.
+MARKS = HOME + "/marks"
 # Nothing is left to be set up; and: a run is on trial. (The profile snippet looks for them, and has `offered` itself.)
 DONE, ON_TRIAL = HOME + "/done", HOME + "/trial"
 
@@ -22,9 +24,10 @@ UNFINISHED, TRIAL, ROLLING, FINISHED, ROLLED_BACK = "unfinished", "trial", "roll
 class Run(NamedTuple):
     """A run as its journal tells it.
 
-    `done` are numbers of steps from 0; `begun` the step that was under way (None: none); `failure` what was said of one
-    that failed. `until` is when a trial ends, in seconds since 1970. `unattended`: nobody was there to ask. `set_up`:
-    nothing was left to be set up before it began.
+    `done` are numbers of steps from 0, and of those `skipped` are the ones that there was nothing to do for; `begun` is
+    the step that was under way (None: none); `failure` what was said of one that failed. `until` is when a trial ends,
+    in seconds since 1970. `unattended`: nobody was there to ask. `set_up`: nothing was left to be set up before it
+    began.
     """
 
     folder: str
@@ -37,6 +40,7 @@ class Run(NamedTuple):
     until: float
     unattended: bool
     set_up: bool
+    skipped: Tuple[int, ...] = ()
 
     @property
     def pending(self) -> List[int]:
@@ -51,11 +55,12 @@ class Journal:
 
     def last(self) -> Optional[Run]:
         """The newest run, or None."""
-        for name in reversed(self._effects.names(HOME + "/runs")):
-            run = self._read(f"{HOME}/runs/{name}")
-            if run:
-                return run
-        return None
+        return next(iter(self.runs()), None)
+
+    def runs(self) -> List[Run]:
+        """All runs, the newest first."""
+        found = [self._read(f"{HOME}/runs/{name}") for name in reversed(self._effects.names(HOME + "/runs"))]
+        return [run for run in found if run]
 
     def begin(self, steps: Sequence[Step], answers: Answers, *, unattended: bool) -> str:
         """Open a journal for these steps; its folder. `answers` are without secrets."""
@@ -125,6 +130,7 @@ def _told(folder: str, lines: Sequence[Dict[str, Any]]) -> Run:
     first = lines[0]
     state, failure, until = UNFINISHED, "", 0.0
     done: List[int] = []
+    skipped: List[int] = []
     begun: Optional[int] = None
     for line in lines[1:]:
         what = line["what"]
@@ -132,6 +138,7 @@ def _told(folder: str, lines: Sequence[Dict[str, Any]]) -> Run:
             begun, failure = line["step"], ""
         elif what == "done":
             done.append(line["step"])
+            skipped += [line["step"]] if line.get("skipped") else []
             begun = None
         elif what == "failed":
             failure = line["said"]
@@ -150,6 +157,7 @@ def _told(folder: str, lines: Sequence[Dict[str, Any]]) -> Run:
         until,
         first["unattended"],
         first["set_up"],
+        tuple(skipped),
     )
 
 

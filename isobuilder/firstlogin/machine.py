@@ -1,10 +1,11 @@
 """What the machine is: read from /sys, /proc, its configuration and `ip`, through the effects. It changes nothing."""
 
+import ipaddress
 import json
 import re
 from typing import Dict, List, Optional, Tuple
 
-from . import netstyles, rules
+from . import journal, netstyles, rules
 from .effects import Effects
 from .model import Facts, Machine, Port, Role
 from .netstyles import ifcfg, keyfile
@@ -49,6 +50,10 @@ def look(effects: Effects) -> Machine:
         disk_free_mib=effects.free_mib("/var"),
         cpu_flags=_cpu_flags(effects),
         session=_session(effects),
+        interfaces=tuple(effects.names(_SYS)),
+        routes=_routes(effects),
+        file_systems=_file_systems(effects),
+        marks=tuple(effects.names(journal.MARKS)),
     )
 
 
@@ -78,6 +83,24 @@ def default_route(effects: Effects) -> Tuple[str, str]:
 def default_interface(effects: Effects) -> str:
     """Where the default route goes, with a gateway or without."""
     return default_route(effects)[0]
+
+
+def _routes(effects: Effects) -> Tuple[Tuple[str, str], ...]:
+    """Networks that there is a route to, but the default one: NETWORK/PREFIX and the interface."""
+    found = []
+    for line in (effects.read("/proc/net/route") or "").splitlines()[1:]:
+        words = line.split()
+        if len(words) > 7 and words[7] != "00000000":
+            network, mask = (ipaddress.IPv4Address(bytes.fromhex(word)[::-1]) for word in (words[1], words[7]))
+            found.append((f"{network}/{bin(int(mask)).count('1')}", words[0]))
+    return tuple(found)
+
+
+def _file_systems(effects: Effects) -> Tuple[Tuple[str, int], ...]:
+    """File systems of disks: where they are mounted, and what is free there in MiB."""
+    lines = [line.split() for line in (effects.read("/proc/mounts") or "").splitlines()]
+    places = [words[1] for words in lines if len(words) > 1 and words[0].startswith("/dev/") and "\\" not in words[1]]
+    return tuple((place, effects.free_mib(place)) for place in dict.fromkeys(places))
 
 
 def is_physical(effects: Effects, name: str) -> bool:
@@ -111,6 +134,8 @@ def _role(effects: Effects) -> Role:
         memory_mib=_number(values.get("MEMORY_MIB", "")),
         disk_gib=_number(values.get("DISK_GIB", "")),
         cpu_flags=tuple(values.get("CPU_FLAGS", "").split()),
+        cloud=values.get("CLOUD", ""),
+        parts=tuple(values.get("PARTS", "").split()),
     )
 
 

@@ -24,7 +24,8 @@ class Facts(NamedTuple):
 class Role(NamedTuple):
     """What this machine was installed as, as its kickstart wrote it down; all empty where it did not.
 
-    `bridge` is the bridge that its services expect, `cpu_flags` are alternatives: one of them should be there.
+    `bridge` is the bridge that its services expect, `cpu_flags` are alternatives: one of them should be there. `cloud`
+    names the cloud that it is a part of and its version, as in eucalyptus-5, and `parts` says which: frontend, nc.
     """
 
     id: str = ""
@@ -33,6 +34,8 @@ class Role(NamedTuple):
     memory_mib: int = 0
     disk_gib: int = 0
     cpu_flags: Tuple[str, ...] = ()
+    cloud: str = ""
+    parts: Tuple[str, ...] = ()
 
 
 class Port(NamedTuple):
@@ -55,7 +58,9 @@ class Machine(NamedTuple):
 
     `main` is the port that leads to the gateway, or the one that looks most like it. `session` is the address by which
     a remote person came in, "?" for one who came in nobody knows how, empty at the console. `time_service` is chronyd
-    or ntpd, or empty.
+    or ntpd, or empty. `interfaces` are all that there are, `routes` the networks (NETWORK/PREFIX) that it has a route
+    to and the interface, `file_systems` where those are mounted and what is free there in MiB. `marks` are what parts
+    have noted as done once and for all.
     """
 
     facts: Facts
@@ -74,6 +79,10 @@ class Machine(NamedTuple):
     disk_free_mib: int
     cpu_flags: Tuple[str, ...]
     session: str
+    interfaces: Tuple[str, ...] = ()
+    routes: Tuple[Tuple[str, str], ...] = ()
+    file_systems: Tuple[Tuple[str, int], ...] = ()
+    marks: Tuple[str, ...] = ()
 
     def port(self, name: str) -> Optional[Port]:
         return next((port for port in self.ports if port.name == name), None)
@@ -84,8 +93,9 @@ class Question(NamedTuple):
 
     `prompt` may name {port}. `default` makes a proposal out of machine and answers so far ("" for none). `asked` says
     whether the question arises, of the answers so far alone; `listing` is what to choose from. `needed`: without an
-    answer in a file, somebody has to be asked. The answer of a `secret` one is never shown, logged or saved. A `shared`
-    one is usually the same for many machines.
+    answer in a file, somebody has to be asked. The answer of a `secret` one is never shown, logged or saved; a default
+    that was made for it is shown once, to whoever takes it. A `shared` one is usually the same for many machines.
+    `meaning` says what an answer comes to, of the machine and all answers ("": nothing to say).
     """
 
     key: str
@@ -99,6 +109,7 @@ class Question(NamedTuple):
     needed: bool = False
     secret: bool = False
     shared: bool = False
+    meaning: Callable[[Machine, Answers], str] = lambda _machine, _answers: ""
 
 
 class Problem(NamedTuple):
@@ -143,9 +154,20 @@ class Absent(NamedTuple):
     path: str
 
 
+class Check(NamedTuple):
+    """A look at the machine: a command that succeeds, with something in its output that fits a regular expression."""
+
+    argv: Tuple[str, ...]
+    pattern: str = ""
+
+
 class Command(NamedTuple):
     """A command: run where one of the files `after` changes, or where it is `needed` as the machine is now.
 
+    `unless` is looked at when the plan is made and again just before: where it says yes, there is nothing to do, now or
+    on the way back. Until the command succeeds with output that fits `expect`, it is tried for `patience` seconds.
+    Before it is run once more, after a try that failed or was cut off, the commands `again` take away what that left,
+    if they can.
     Rolling back goes through the steps from last to first, and runs the commands `undo` in place of this one. `cuts`:
     it may cut off a remote session. `secret_input` is given on its standard input, and never shown.
     """
@@ -158,6 +180,23 @@ class Command(NamedTuple):
     cuts: bool = False
     timeout: int = 120
     secret_input: str = ""
+    unless: Optional[Check] = None
+    patience: int = 0
+    expect: str = ""
+    again: Tuple[Tuple[str, ...], ...] = ()
+
+
+class Action(NamedTuple):
+    """Something that a part does when its name is said on the command line.
+
+    `run` takes the words that follow, the effects and the terminal, and gives the exit code. One that `changes` the
+    machine is the only one at work.
+    """
+
+    name: str
+    help: str
+    run: Callable[..., int]
+    changes: bool = False
 
 
 class Part(NamedTuple):
@@ -167,7 +206,9 @@ class Part(NamedTuple):
     what is wrong with answers alone, `suits` what is wrong with them on this machine, `wire` what other machines say to
     them; `fits` and `suits` take answers that are not complete yet. `wanted` gives File, Link, Absent and Command in
     the order in which they are to be done. It and the checks may look at the machine through the effects that they
-    are given, and change nothing.
+    are given, and change nothing. `finish` is done after the steps, each time anew, and what it does not get done can
+    be done later; `status` are a few words about it, each with its name. `thorough` tries it out, and cleans up.
+    `across` is what is wrong between machines, of which places in answers files and all answers there are given.
     """
 
     question: Callable[[str], Optional[Question]]
@@ -179,3 +220,8 @@ class Part(NamedTuple):
     preflight: Callable[[Answers, Machine, Effects], Sequence[Line]]
     wanted: Callable[[Answers, Machine, Effects], Sequence[object]]
     proofs: Callable[[Answers, Machine, Effects], Sequence[Line]]
+    finish: Callable[[Answers, Machine, Effects], Sequence[Line]] = lambda _answers, _machine, _effects: ()
+    status: Callable[[Answers, Machine, Effects], Sequence[Tuple[str, str]]] = lambda _answers, _machine, _effects: ()
+    thorough: Callable[[Answers, Machine, Effects], Iterable[Line]] = lambda _answers, _machine, _effects: ()
+    across: Callable[[Sequence[Tuple[str, Answers]]], Iterable[str]] = lambda _machines: ()
+    actions: Tuple[Action, ...] = ()

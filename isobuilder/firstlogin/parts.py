@@ -1,12 +1,13 @@
 """The parts of the configuration, and what is asked of all of them together."""
 
-from typing import Callable, List, Optional, Tuple
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 from . import basics
+from .cloud import part as cloud
 from .effects import Effects
-from .model import Answers, Line, Machine, Part, Problem, Question
+from .model import Action, Answers, Line, Machine, Part, Problem, Question
 
-PARTS = (basics.PART,)
+PARTS = (basics.PART, cloud.PART)
 
 
 class Parts:
@@ -56,6 +57,22 @@ class Parts:
 
     def proofs(self, answers: Answers, machine: Machine, effects: Effects) -> List[Line]:
         return [line for part in self._parts for line in part.proofs(answers, machine, effects)]
+
+    def finish(self, answers: Answers, machine: Machine, effects: Effects) -> List[Line]:
+        return [line for part in self._parts for line in part.finish(answers, machine, effects)]
+
+    def status(self, answers: Answers, machine: Machine, effects: Effects) -> List[Tuple[str, str]]:
+        return [row for part in self._parts for row in part.status(answers, machine, effects)]
+
+    def thorough(self, answers: Answers, machine: Machine, effects: Effects) -> Iterator[Line]:
+        for part in self._parts:
+            yield from part.thorough(answers, machine, effects)
+
+    def across(self, machines: Sequence[Tuple[str, Answers]]) -> List[str]:
+        return [line for part in self._parts for line in part.across(machines)]
+
+    def actions(self) -> List[Action]:
+        return [action for part in self._parts for action in part.actions]
 
     def public(self, answers: Answers) -> Answers:
         """The answers without secrets."""

@@ -1,10 +1,12 @@
 """From what is wanted to what is to be done: only what differs from the machine as it is, as steps that are data."""
 
 import difflib
+import re
+import shlex
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from .effects import Effects
-from .model import Absent, Command, File, Link
+from .model import Absent, Check, Command, File, Link
 
 WRITE, LINK, REMOVE, RUN = "write", "link", "remove", "run"
 HIDDEN = "(a secret; not shown)"
@@ -27,6 +29,10 @@ class Step(NamedTuple):
     timeout: int = 120
     cuts: bool = False
     secret: bool = False
+    unless: Optional[Check] = None
+    patience: int = 0
+    expect: str = ""
+    again: Tuple[Tuple[str, ...], ...] = ()
 
     @property
     def key(self) -> str:
@@ -44,8 +50,18 @@ def from_data(table: Dict[str, Any]) -> Step:
     """A step out of the journal. One whose secret is gone has no content."""
     values = dict(table)
     values["argv"] = tuple(values["argv"])
-    values["undo"] = tuple(tuple(one) for one in values["undo"])
+    for name in ("undo", "again"):
+        values[name] = tuple(tuple(one) for one in values.get(name, ()))
+    if values.get("unless"):
+        argv, pattern = values["unless"]
+        values["unless"] = Check(tuple(argv), pattern)
     return Step(**values)
+
+
+def holds(check: Check, effects: Effects) -> bool:
+    """Whether the machine is as the check wants it."""
+    result = effects.run(*check.argv)
+    return result.code == 0 and bool(re.search(check.pattern, result.output, re.MULTILINE))
 
 
 def make(wanted: Iterable[object], effects: Effects) -> List[Step]:
@@ -59,9 +75,13 @@ def make(wanted: Iterable[object], effects: Effects) -> List[Step]:
             steps[number] = step
             changing.add(step.path)
     for number, row in enumerate(rows):
-        if isinstance(row, Command) and (row.needed or changing.intersection(row.after)):
+        if isinstance(row, Command) and (changing.intersection(row.after) or _is_needed(row, effects)):
             steps[number] = _run(row)
     return [steps[number] for number in sorted(steps)]
+
+
+def _is_needed(row: Command, effects: Effects) -> bool:
+    return row.needed or (row.unless is not None and not holds(row.unless, effects))
 
 
 def secrets(wanted: Iterable[object]) -> Dict[str, Step]:
@@ -81,6 +101,10 @@ def _run(row: Command) -> Step:
         timeout=row.timeout,
         cuts=row.cuts,
         secret=bool(row.secret_input),
+        unless=row.unless,
+        patience=row.patience,
+        expect=row.expect,
+        again=row.again,
     )
 
 
@@ -108,7 +132,7 @@ def in_words(step: Step) -> str:
         return f"link {step.path} to {step.content}"
     if step.kind == REMOVE:
         return f"remove {step.path}"
-    return "run {}".format(" ".join(step.argv))
+    return "run {}".format(" ".join(map(shlex.quote, step.argv)))
 
 
 def as_lines(steps: Sequence[Step], effects: Effects) -> List[str]:

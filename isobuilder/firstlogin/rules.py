@@ -40,7 +40,7 @@ class AnswerError(ValueError):
         self.instead = instead
 
 
-def _plain(value: str, instead: str) -> str:
+def plain(value: str, instead: str) -> str:
     """`value` without spaces around it. Refuses what is empty, long, or not printable ASCII."""
     text = value.strip(" \t")
     if not text:
@@ -55,7 +55,7 @@ def _plain(value: str, instead: str) -> str:
 def hostname(value: str) -> str:
     """A fully qualified name in lower case, which fits into the kernel's 64 characters (RFC 952, RFC 1123)."""
     instead = "Give a name with its domain: letters, digits, hyphens and dots, as in front.example.org."
-    text = _plain(value, instead).lower()
+    text = plain(value, instead).lower()
     if text.endswith("."):
         text = text[:-1]
     if len(text) > HOSTNAME_LIMIT:
@@ -85,7 +85,7 @@ def _quad(text: str, instead: str) -> ipaddress.IPv4Address:
         raise AnswerError(f"{shown(text)} is not an IPv4 address", "No part of it can be more than 255.") from None
 
 
-def _of_a_machine(text: str, instead: str) -> ipaddress.IPv4Address:
+def of_a_machine(text: str, instead: str) -> ipaddress.IPv4Address:
     """An address that one machine can have."""
     found = _quad(text, instead)
     kinds = (
@@ -104,36 +104,37 @@ def _of_a_machine(text: str, instead: str) -> ipaddress.IPv4Address:
 def interface_address(value: str) -> str:
     """ADDRESS/PREFIX, also from ADDRESS/NETMASK and ADDRESS NETMASK."""
     instead = "Give an address and a prefix, as in 192.168.1.10/24."
-    text = _plain(value, instead)
+    text = plain(value, instead)
     parts = re.split(r"\s*/\s*|\s+", text)
     if len(parts) == 1:
-        _of_a_machine(parts[0], instead)
+        of_a_machine(parts[0], instead)
         raise AnswerError(f"{text} has no prefix", f"Add it, as in {text}/24 for the netmask 255.255.255.0.")
     if len(parts) != 2:
         raise AnswerError(f"{shown(text)} is not an address with a prefix", instead)
-    address = _of_a_machine(parts[0], instead)
-    prefix = _prefix(parts[1])
-    network = ipaddress.IPv4Network((int(address), prefix), strict=False)
+    address = of_a_machine(parts[0], instead)
+    length = prefix(parts[1])
+    network = ipaddress.IPv4Network((int(address), length), strict=False)
     if address == network.network_address:
         raise AnswerError(f"{address} is the name of the network {network} itself", "Give one between its ends.")
     if address == network.broadcast_address:
         raise AnswerError(f"{address} is the broadcast address of {network}", "Give one between its ends.")
-    return f"{address}/{prefix}"
+    return f"{address}/{length}"
 
 
-def _prefix(text: str) -> int:
+def prefix(text: str) -> int:
+    """The length of a network's prefix, from that or from a netmask."""
     instead = f"Give a prefix from {_PREFIXES[0]} to {_PREFIXES[-1]}, as in /24, or a netmask, as in 255.255.255.0."
     if re.match(r"[0-9]{1,3}\Z", text):
-        prefix = int(text)
+        length = int(text)
     else:
         mask = int(_quad(text, instead))
         ones = bin(mask).count("1")
         if mask != (0xFFFFFFFF << (32 - ones)) & 0xFFFFFFFF:
             raise AnswerError(f"{shown(text)} is not a netmask", instead)
-        prefix = ones
-    if prefix not in _PREFIXES:
-        raise AnswerError(f"/{prefix} cannot be the prefix of a machine's network", instead)
-    return prefix
+        length = ones
+    if length not in _PREFIXES:
+        raise AnswerError(f"/{length} cannot be the prefix of a machine's network", instead)
+    return length
 
 
 def main_address(value: str) -> str:
@@ -160,21 +161,22 @@ def port_address(value: str) -> str:
 def gateway(value: str) -> str:
     """The address of a router, or `none`."""
     instead = "Give the address of the router in this network, as in 192.168.1.1, or say none."
-    text = _plain(value, instead)
+    text = plain(value, instead)
     if text.lower() == NONE:
         return NONE
-    return str(_of_a_machine(text, instead))
+    return str(of_a_machine(text, instead))
 
 
-def _words(value: str, instead: str, most: int) -> List[str]:
-    words = [word for word in re.split(r"[\s,]+", _plain(value, instead)) if word]
-    if not words:
+def words(value: str, instead: str, most: int) -> List[str]:
+    """Words with spaces or commas between them, at least one and at most so many, each once."""
+    found = [word for word in re.split(r"[\s,]+", plain(value, instead)) if word]
+    if not found:
         raise AnswerError("Nothing was given", instead)
-    if len(words) > most:
-        raise AnswerError(f"These are {len(words)}, and {most} is the most", instead)
-    if len(set(words)) < len(words):
+    if len(found) > most:
+        raise AnswerError(f"These are {len(found)}, and {most} is the most", instead)
+    if len(set(found)) < len(found):
         raise AnswerError("One of them is there twice", "Give each once.")
-    return words
+    return found
 
 
 def name_servers(value: str) -> str:
@@ -182,7 +184,7 @@ def name_servers(value: str) -> str:
     instead = "Give one to three addresses, as in 192.168.1.1 192.168.1.2, or say auto for those that DHCP gives."
     if value.strip().lower() == AUTO:
         return AUTO
-    return " ".join(str(_of_a_machine(word, instead)) for word in _words(value, instead, _NAME_SERVERS))
+    return " ".join(str(of_a_machine(word, instead)) for word in words(value, instead, _NAME_SERVERS))
 
 
 def time_servers(value: str) -> str:
@@ -190,12 +192,12 @@ def time_servers(value: str) -> str:
     instead = "Give names or addresses, as in ntp1.example.org 192.168.1.1, or say keep."
     if value.strip().lower() == KEEP:
         return KEEP
-    return " ".join(_time_server(word, instead) for word in _words(value, instead, _TIME_SERVERS))
+    return " ".join(_time_server(word, instead) for word in words(value, instead, _TIME_SERVERS))
 
 
 def _time_server(word: str, instead: str) -> str:
     if re.match(r"[0-9.]+\Z", word) or ":" in word:
-        return str(_of_a_machine(word, instead))
+        return str(of_a_machine(word, instead))
     name = word.lower().rstrip(".")
     if len(name) > 253 or not all(re.match(_LABEL + r"\Z", label) for label in name.split(".")):
         raise AnswerError(f"{shown(word)} is neither a name nor an address", instead)
@@ -205,7 +207,7 @@ def _time_server(word: str, instead: str) -> str:
 def time_zone(value: str) -> str:
     """A name of the time zone database. Whether it has that name, the machine knows."""
     instead = "Give a name such as UTC, Europe/Rome or America/New_York."
-    text = _plain(value, instead)
+    text = plain(value, instead)
     if not re.match(r"[A-Za-z][A-Za-z0-9+_-]{0,30}(?:/[A-Za-z0-9+_-]{1,30}){0,2}\Z", text):
         raise AnswerError(f"{shown(text)} is not the name of a time zone", instead)
     return text
@@ -214,7 +216,7 @@ def time_zone(value: str) -> str:
 def interface(value: str) -> str:
     """The name of a network port, as the kernel has them."""
     instead = "Give the name of a port, as in eth0 or enp3s0."
-    text = _plain(value, instead)
+    text = plain(value, instead)
     if not re.match(_INTERFACE + r"\Z", text) or text == "lo":
         raise AnswerError(f"{shown(text)} is not the name of a network port", instead)
     return text
@@ -223,7 +225,7 @@ def interface(value: str) -> str:
 def bridge(value: str) -> str:
     """The name of a bridge, or `none`."""
     instead = "Give a name such as br0, or say none."
-    text = _plain(value, instead)
+    text = plain(value, instead)
     if text.lower() == NONE:
         return NONE
     # Not any name of a port: that of a file with a dot would stand for an alias or a VLAN.
@@ -237,7 +239,7 @@ def bridge(value: str) -> str:
 def mac(value: str) -> str:
     """An Ethernet address of one port, in lower case with colons."""
     instead = "Give the address of a port, as in 52:54:00:12:34:56."
-    text = _plain(value, instead).lower().replace("-", ":")
+    text = plain(value, instead).lower().replace("-", ":")
     if not re.match(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}\Z", text):
         raise AnswerError(f"{shown(value)} is not an Ethernet address", instead)
     if int(text[:2], 16) & 1 or text == "00:00:00:00:00:00":
@@ -248,7 +250,7 @@ def mac(value: str) -> str:
 def serial(value: str) -> str:
     """The serial number that a machine's firmware says (dmidecode -s system-serial-number)."""
     instead = "Give the serial number as `dmidecode -s system-serial-number` shows it."
-    text = _plain(value, instead)
+    text = plain(value, instead)
     if not re.match(r"[A-Za-z0-9][A-Za-z0-9 ._/+-]{0,63}\Z", text):
         raise AnswerError(f"{shown(text)} is not a serial number", instead)
     return text
@@ -256,7 +258,7 @@ def serial(value: str) -> str:
 
 def machine_name(value: str) -> str:
     """The name of a machine as the title of a section: a host name, with or without its domain."""
-    text = _plain(value, "Give a host name.").lower()
+    text = plain(value, "Give a host name.").lower()
     labels = text.split(".")
     if len(text) > HOSTNAME_LIMIT or not all(re.match(_LABEL + r"\Z", label) for label in labels):
         raise AnswerError(f"{shown(text)} is not a host name", "Give one as in node1 or node1.example.org.")

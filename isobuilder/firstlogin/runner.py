@@ -33,12 +33,16 @@ class Runner:
         self._parts = parts
         self._log = book
         self._journal = Journal(effects)
-        self._worker = apply.Worker(effects, self._journal, book, terminal.line)
+        self._worker = apply.Worker(effects, self._journal, book, terminal.line, terminal.count_down)
         self._lock: Optional[int] = None
 
     def last(self) -> Optional[Run]:
         """The newest run, or None."""
         return self._journal.last()
+
+    def runs(self) -> List[Run]:
+        """All runs that were not undone, the newest first."""
+        return [run for run in self._journal.runs() if run.state != journal.ROLLED_BACK]
 
     def carry_out(self, steps: Sequence[Step], answers: Answers, machine: Machine, *, unattended: bool) -> int:
         """Do a new plan, which may be empty; the exit code."""
@@ -50,15 +54,23 @@ class Runner:
         self._log.say(f"answers: {self._parts.public(answers)}")
         return self.do(folder, steps, list(range(len(steps))), answers, machine)
 
-    def do(self, folder: str, steps: Sequence[Step], numbers: Sequence[int], answers: Answers, machine: Machine) -> int:
-        """Do these of the steps of a run, and see whether it worked; the exit code."""
+    def do(
+        self,
+        folder: str,
+        steps: Sequence[Step],
+        numbers: Sequence[int],
+        answers: Answers,
+        machine: Machine,
+        begun: Optional[int] = None,
+    ) -> int:
+        """Do these of the steps of a run, and see whether it worked; the exit code. `begun`: one was begun earlier."""
         self._terminal.heading("Doing it")
         trial = self.cuts([steps[number] for number in numbers], machine)
         if trial:
             self._start_trial(folder, PATIENCE + _FOR_THE_STEPS)
             self._effects.spawn(GUARD)
         try:
-            self._worker.do(folder, steps, numbers)
+            self._worker.do(folder, steps, numbers, begun)
         except apply.StepError as failed:
             self._say_failure(failed)
             if trial:
@@ -84,12 +96,12 @@ class Runner:
         self._effects.remove(journal.ON_TRIAL)
         self._log.say(f"finished {folder}")
 
-    def undo(self, run: Run) -> int:
-        """Undo a run; the exit code."""
+    def undo(self, *runs: Run) -> int:
+        """Undo runs, the newest first; the exit code."""
         self._terminal.heading("Going back")
-        left = self._worker.roll_back(run)
+        left = [line for run in runs for line in self._worker.roll_back(run)]
         self._effects.remove(journal.ON_TRIAL)
-        if not run.set_up:
+        if not runs[-1].set_up:
             self._effects.remove(journal.DONE)
         if left:
             self._terminal.say("This could not be undone:")
@@ -158,7 +170,8 @@ class Runner:
         return [line.what for line in lines if line.verdict == FAIL]
 
     def _proven(self, answers: Answers, machine: Machine) -> int:
-        failed = self.verdicts(self._parts.proofs(answers, machine, self._effects))
+        failed = self.verdicts(self._parts.finish(answers, machine, self._effects))
+        failed += self.verdicts(self._parts.proofs(answers, machine, self._effects))
         self._terminal.line("")
         if failed:
             self._terminal.say("Not all of it works. Mend what failed and run cloud-setup again, or go back:")
