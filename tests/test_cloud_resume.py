@@ -268,3 +268,63 @@ def test_with_nobody_there_all_of_it_comes_from_the_file(tmp_path: Path) -> None
     code, said = run_engine(one.effects(), "at_boot")
     assert (code, one.commands()) == (0, [])
     assert "admin-password" in said
+
+
+def by_hand(one: CloudMachine) -> None:
+    """A cloud that somebody initialised and started without the wizard."""
+    effects = one.effects()
+    effects.run("clcadmin-initialize-cloud")
+    effects.run("systemctl", "start", "eucalyptus-cloud")
+    one.clock.sleep(100)
+
+
+def test_a_service_that_was_registered_before_it_was_cut_off_is_ours_to_take_back(tmp_path: Path) -> None:
+    one = machine(tmp_path / "root", "7", "front-end")
+    by_hand(one)
+    cut: list[Sequence[str]] = []
+    run = one.run
+
+    def die(argv: Sequence[str], given: str, timeout: int) -> Result:
+        result = run(argv, given, timeout)
+        if "euserv-register-service" in argv and "user-api" in argv and not cut:
+            cut.append(argv)
+            raise KeyboardInterrupt
+        return result
+
+    with pytest.raises(KeyboardInterrupt):
+        configure(one, answers("EDGE", "front-end"), one.effects(run=die))
+    assert one.cloud()["services"]["user-api"]
+    code, said = at_keyboard(one, "c", PASSWORD)
+    assert code == 0, said
+    code, said = run_engine(one.effects(), "roll_back")
+    assert code == 0, said
+    assert one.cloud()["services"]["user-api"] == {}
+    assert one.read("var/lib/eucalyptus/db/data") == "made\n"
+
+
+def test_a_cloud_that_is_made_by_hand_after_the_plan_is_not_made_again_nor_taken_away(tmp_path: Path) -> None:
+    one = machine(tmp_path / "root", "7", "front-end")
+    made: list[Sequence[str]] = []
+    run = one.run
+
+    def meanwhile(argv: Sequence[str], given: str, timeout: int) -> Result:
+        if argv[0] == "hostname" and not made:
+            made.append(argv)
+            run(["clcadmin-initialize-cloud"], "", 0)
+        return run(argv, given, timeout)
+
+    code, said = configure(one, answers("EDGE", "front-end"), one.effects(run=meanwhile))
+    assert code == 0, said
+    assert "is so: run clcadmin-initialize-cloud" in said
+    code, said = run_engine(one.effects(), "roll_back")
+    assert code == 0, said
+    assert one.read("var/lib/eucalyptus/db/data") == "made\n"
+
+
+def test_the_way_back_from_a_new_cloud_does_not_need_it_to_answer(tmp_path: Path) -> None:
+    one = machine(tmp_path / "root", "7", "front-end")
+    assert configure(one, answers("EDGE", "front-end"))[0] == 0
+    one.change(started=None)
+    code, said = run_engine(one.effects(), "roll_back")
+    assert code == 0, said
+    assert list(Path(one.path("var/lib/eucalyptus/db")).iterdir()) == []
