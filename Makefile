@@ -29,7 +29,7 @@ mirror: setup  ## Make the practice mirror, unless it is there
 demo: mirror  ## Make the practice mirror, build the demo ISO from it, say how to boot it
 	$(PYTHON) -m tests.practice demo $(DEMO)
 
-test: mirror lint  ## Run every test, real boots included (20 minutes at most on two cores)
+test: mirror lint  ## Run every test, real boots included (half an hour at most on two cores)
 	$(PYTHON) -m pytest
 
 lint: setup  ## Check style and types
