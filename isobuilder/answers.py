@@ -63,6 +63,8 @@ def check_files(paths: Sequence[Path]) -> Findings:
         if not found:
             own, found = _machines(str(path), file.sections)
             machines += own
+        if not file.sections and not found:
+            found = (files.Mistake(0, "no section is in it, and so no answer. isobuilder answers new shows some."),)
         mistakes += [mistake.at(str(path)) for mistake in found]
     for machine in machines:
         for problem in PARTS.fits(dict(machine.answers)):
@@ -109,7 +111,7 @@ def table_schema() -> dict[str, Any]:
     """The JSON Schema of such a table."""
     value = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
     rows = {row.key: {**value, "description": row.help} for row in PARTS.documented() if row.key in _plain_keys()}
-    own = {"type": "object", "properties": rows, "patternProperties": {r"^address\\.": value}}
+    own = {"type": "object", "properties": rows, "patternProperties": {r"^address\.": value}}
     groups = {kind: {"type": "object", "additionalProperties": own} for kind in KINDS[1:]}
     return {**own, "properties": {**rows, **groups}, "additionalProperties": False}
 

@@ -1,6 +1,7 @@
 """`isobuilder answers`, and the table `[answers]` of a definition: the wizard's rules where the ISO is built."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -69,6 +70,7 @@ MISFITS = {
     "unreachable": ([UNREACHABLE], "no machine is in the network of 10.9.9.9"),
     "rule": ([RACK.replace("hostname = front", "hostname = -front")], "a.ini:6: hostname: '-front.example.org' is not"),
     "dns": ([RACK.replace("dns = 192.168.1.1", "dns = auto")], "auto takes the DNS servers from DHCP"),
+    "nothing": (["# Nothing yet.\n"], "a.ini: no section is in it, and so no answer"),
     "ports": (["[all]\naddress.eth1 = 192.168.1.5/24\naddress = 192.168.1.4/24\n"], "overlaps that of the main port"),
 }
 
@@ -180,9 +182,14 @@ def test_a_section_for_a_machine_that_cannot_be_is_refused(tmp_path: Path) -> No
 
 def test_the_schema_knows_every_question() -> None:
     schema = json.loads(isobuilder("schema").stdout)
-    properties = schema["properties"]["answers"]["anyOf"][0]["properties"]
+    answers = schema["properties"]["answers"]["anyOf"][0]
+    properties = answers["properties"]
     keys = {row.key for row in PARTS.documented()} - {"address.PORT"}
     assert set(properties) == keys | {"mac", "serial", "host"}
+    for table in (answers, properties["host"]["additionalProperties"]):
+        [pattern] = table["patternProperties"]
+        assert re.search(pattern, "address.eth1")
+        assert not re.search(pattern, "addresses")
 
 
 @given(st.dictionaries(st.sampled_from([*PARTS.known_keys(), "address.eth1"]), near_misses, max_size=4), near_misses)

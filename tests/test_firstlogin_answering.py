@@ -90,6 +90,9 @@ def test_every_question_explains_itself(machine: Scratch) -> None:
         (["a.example.org", "192.168.1.10/24", "192.168.1.255"], "broadcast address"),
         (["a.example.org", "192.168.1.10/24", "", "auto"], "takes the DNS servers from DHCP"),
         (["a.example.org", "", "", "", "Europe/Roma"], "There is no time zone Europe/Roma. Is it one of Europe/Rome?"),
+        (["a.example.org", "", "", "", "rome"], "There is no time zone rome. Is it one of Europe/Rome?"),
+        (["a.example.org", "", "", "", "europe/rome"], "There is no time zone europe/rome. Is it one of Europe/Rome?"),
+        (["a.example.org", "", "", "", "Italy/Rome"], "There is no time zone Italy/Rome. Is it one of Europe/Rome?"),
     ],
 )
 def test_an_answer_that_does_not_fit_is_refused_at_once(machine: Scratch, typed: list[str], why: str) -> None:

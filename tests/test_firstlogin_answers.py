@@ -86,8 +86,32 @@ def test_every_mistake_is_reported_with_its_line() -> None:
         (13, "'[all x]' is not the title of a section"),
         (14, "'address"),
     ]
-    assert "did you mean hostname?" in file.mistakes[1].what
+    assert file.mistakes[1].what == "'hostnam' is no question. Mend or remove it; did you mean hostname?"
     assert file.mistakes[0].at("rack.ini") == "rack.ini:1: " + file.mistakes[0].what
+
+
+def test_what_stands_below_a_title_that_is_none_is_not_said_to_stand_nowhere() -> None:
+    file = read("[ALL]\nntp = ntp.example.org\ndns = 1.2.3\n")
+    assert [(mistake.line, mistake.what.partition(".")[0]) for mistake in file.mistakes] == [
+        (1, "'[ALL]' is not the title of a section"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        ('"front.example.org"', "Values stand without quotes."),
+        ("'front.example.org'", "Values stand without quotes."),
+        ("\u201cfront.example.org\u201d", "Values stand without quotes."),
+        ("front.example.org # the first", "A comment is a line of its own."),
+        ("front.example.org ; the first", "A comment is a line of its own."),
+        ("front_1.example.org", ""),
+    ],
+)
+def test_what_other_files_have_around_a_value_is_said_to_be_it(value: str, hint: str) -> None:
+    [mistake] = read(f"[all]\nhostname = {value}\n").mistakes
+    assert mistake.what.startswith("hostname: ")
+    assert mistake.what.endswith(hint or "as in front.example.org.")
 
 
 def test_two_sections_for_one_machine_that_differ_are_a_mistake() -> None:

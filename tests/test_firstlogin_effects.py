@@ -35,6 +35,10 @@ def test_a_command_that_is_not_there_or_hangs() -> None:
     assert hung.code == 124
     assert hung.output.startswith("before\n")
     assert "stopped: it took more than 1 seconds" in hung.output
+    # What it started hangs as well, and holds the output: it is stopped too, and not waited for.
+    hung = run_command(["sh", "-c", "(sleep 20; echo late) & wait"], "", 1)
+    assert hung.code == 124
+    assert "late" not in hung.output
 
 
 def test_a_file_is_replaced_whole_and_is_on_disk_before_it_has_its_name(tmp_path: Path) -> None:

@@ -43,15 +43,25 @@ def test_a_machine_with_a_bridge_is_seen_as_the_wizard_left_it(machine: Scratch)
     assert seen.others == ()
 
 
+def test_a_time_server_with_blanks_before_it_is_seen(tmp_path: Path) -> None:
+    machine = Scratch(str(tmp_path / "root"), "7").make()
+    machine.write("etc/chrony.conf", "  server 10.0.0.1 iburst\n\n\tpool b.example.org\n")
+    assert machines.look(machine.effects()).time_servers == ("10.0.0.1", "b.example.org")
+
+
 @pytest.mark.parametrize(
     ("environ", "parents", "session"),
     [
         ({"SSH_CONNECTION": "10.0.0.9 50000 192.168.1.77 22"}, (), "192.168.1.77"),
         ({}, ("bash", "su", "bash", "sshd", "sshd"), "?"),
+        ({}, ("bash", "su", "bash", "sshd-session"), "?"),
+        ({}, ("bash", "su", "bash", "tmux: server"), "?"),
+        ({}, ("bash", "sudo", "bash", "screen"), "?"),
+        ({}, ("bash", "su", "bash", "cockpit-bridge", "cockpit-session"), "?"),
         ({}, ("bash", "login"), ""),
         ({}, ("a) S 1 (sshd", "login"), ""),
     ],
-    ids=["ssh", "su in ssh", "console", "a name that pretends"],
+    ids=["ssh", "su in ssh", "su in ssh of 10", "in tmux", "in screen", "in cockpit", "console", "a pretender"],
 )
 def test_a_remote_session_is_known(
     tmp_path: Path, environ: dict[str, str], parents: tuple[str, ...], session: str

@@ -140,3 +140,16 @@ def test_hosts_keeps_what_is_not_ours() -> None:
     again = texts.hosts(before, "front.example.org", "")
     assert "front" not in again
     assert texts.hosts(again, "front.example.org", "") == again
+
+
+def test_names_are_the_same_in_capitals_and_a_server_with_blanks_before_it_is_one() -> None:
+    """As for who reads these files: resolvers fold case, and chronyd and ntpd skip blanks."""
+    before = "127.0.0.1 localhost Front\n127.0.1.1\tFRONT.example.org\n"
+    assert texts.hosts(before, "front.example.org", "192.168.1.10") == (
+        f"127.0.0.1 localhost\n192.168.1.10 front.example.org front  {texts.MARK}\n"
+    )
+    for service in ("chronyd", "ntpd"):
+        stock = "\tserver 10.0.0.1\n  pool b.example.org\ndriftfile /d\n"
+        text = texts.time_configuration(stock, service, ["a.example.org"])
+        assert text == "server a.example.org iburst\ndriftfile /d\n"
+        assert texts.time_configuration(f" {text}", service, ["a.example.org"]) is None

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pexpect
@@ -80,6 +81,19 @@ def test_the_first_login_of_root_starts_it_and_no_other_does(shell: str, tmp_pat
     third = machine.login(shell)
     assert STARTED not in third
     assert "not set up" not in third
+
+
+@pytest.mark.parametrize("there", [("offered", "trial"), ("trial", "done")], ids=["first run", "later run"])
+def test_who_logs_in_again_in_time_is_told_how_to_keep_the_network(
+    shell: str, there: tuple[str, ...], tmp_path: Path
+) -> None:
+    machine = Machine(tmp_path)
+    for name in there:
+        (machine.home / name).touch()
+    paper = machine.login(shell)
+    assert "To keep it, run: cloud-setup confirm" in paper
+    assert "not set up" not in paper
+    assert STARTED not in paper
 
 
 def test_a_login_goes_on_whatever_becomes_of_the_wizard(shell: str, tmp_path: Path) -> None:
@@ -237,3 +251,19 @@ def test_the_init_script_starts_it_with_nobody_at_the_keyboard(tmp_path: Path) -
     assert init("stop") == (0, "")
     assert init("status") == (3, "cloud-setup: this machine is not set up\n")
     assert init("what")[0] == 2
+
+
+def test_a_session_that_ends_stops_no_step_and_what_steps_start_can_be_hung_up(tmp_path: Path) -> None:
+    """A service that was started with SIGHUP ignored would not read its configuration again when told so."""
+    code = (
+        "import os, signal, sys\n"
+        "from isobuilder.firstlogin import cli\n"
+        "from isobuilder.firstlogin.effects import Effects, run_command\n"
+        "cli.main(['confirm'], Effects(sys.argv[1], is_root=True))\n"
+        "os.kill(os.getpid(), signal.SIGHUP)\n"
+        "print(run_command(['sh', '-c', 'kill -HUP $$; echo ignored'], '', 30))\n"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "There is nothing to confirm.\nResult(code=-1, output='')\n"

@@ -1,17 +1,22 @@
 """Changes of the network from far away: said before, on trial, and undone unless somebody confirms them in time."""
 
+import re
+from contextlib import closing
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
 from isobuilder.firstlogin import journal as journals
 from isobuilder.firstlogin.effects import Effects
+from isobuilder.firstlogin.engine import Engine
 from isobuilder.firstlogin.journal import Journal
 from isobuilder.firstlogin.runner import PATIENCE
 from tests.firstlogin_helpers import (
     NODE_ROLE,
     STATIC,
     STYLES,
+    Keyboard,
     answers_file,
     at_keyboard,
     configure,
@@ -103,12 +108,70 @@ def test_the_guard_undoes_it_when_the_time_is_over_and_not_before(machine: Scrat
     cut_off(machine, clock)
     changed = end_state(machine)
     assert changed != before
+    assert machine.effects().exists(journals.ON_TRIAL)
     clock.at[clock.time + PATIENCE - 1] = lambda: seen.append(end_state(machine))
     seen: list[object] = []
     assert run_engine(effects(machine, clock, {}), "guard")[0] == 0
     assert seen == [changed]
     assert clock.time - 1_000_000 >= PATIENCE
     assert state(machine) == journals.ROLLED_BACK
+    assert not machine.effects().exists(journals.ON_TRIAL)
+    assert end_state(machine) == before
+
+
+def test_a_guard_that_finds_more_time_given_waits_for_it(machine: Scratch, clock: Clock) -> None:
+    """Steps that took long end, and their lock is free, just when the guard thinks that the time is over."""
+    before = end_state(machine)
+    cut_off(machine, clock)
+    journal = Journal(machine.effects(now=clock.now))
+    hands = effects(machine, clock, {})
+    lock = hands.lock
+
+    def lock_late(path: str) -> int | None:
+        run = journal.last()
+        if run is not None and run.until < 1_000_000 + 2 * PATIENCE:
+            journal.note(run.folder, "trial", until=1_000_000 + 2 * PATIENCE)
+        return lock(path)
+
+    hands.lock = lock_late  # type: ignore[method-assign]
+    assert run_engine(hands, "guard")[0] == 0
+    assert clock.time - 1_000_000 >= 2 * PATIENCE
+    assert state(machine) == journals.ROLLED_BACK
+    assert end_state(machine) == before
+
+
+def test_who_is_asked_is_told_the_time_that_the_guard_leaves(machine: Scratch, clock: Clock) -> None:
+    """Looking whether it worked takes time as well."""
+
+    def exchange(server: str, port: int, packet: bytes, timeout: float) -> bytes | None:
+        clock.time += 2
+        return machine.exchange(server, port, packet, timeout)
+
+    hands = machine.effects(environ=SESSION, now=clock.now, sleep=clock.sleep, exchange=exchange)
+    _, said = at_keyboard(machine, *TYPED, "yes", effects=hands)
+    prompt = re.search(r"it goes back in ([0-9]+) seconds", said)
+    assert prompt is not None
+    asked_at = clock.time
+    run = Journal(hands).last()
+    assert run is not None
+    assert asked_at + int(prompt.group(1)) == run.until < asked_at + PATIENCE
+
+
+def test_who_says_yes_too_late_is_not_told_that_all_is_well(machine: Scratch, clock: Clock) -> None:
+    before = end_state(machine)
+    hands = effects(machine, clock)
+
+    class Slow(Keyboard):
+        def ask_within(self, prompt: str, seconds: float) -> str | None:
+            clock.time += seconds + 1
+            run_engine(effects(machine, clock, {}), "guard")
+            return super().ask_within(prompt, seconds)
+
+    keyboard = Slow(*TYPED, "yes")
+    with closing(Engine(hands, keyboard)) as engine:
+        code = engine.configure()
+    assert "It went back meanwhile" in keyboard.said.getvalue()
+    assert code == 5
     assert end_state(machine) == before
 
 
@@ -118,6 +181,7 @@ def test_the_guard_leaves_alone_what_somebody_confirms(machine: Scratch, clock: 
     clock.at[clock.time + 60] = lambda: run_engine(effects(machine, clock), "confirm")
     assert run_engine(effects(machine, clock, {}), "guard")[0] == 0
     assert state(machine) == journals.FINISHED
+    assert not machine.effects().exists(journals.ON_TRIAL)
     assert end_state(machine) == changed
     assert run_engine(effects(machine, clock), "confirm") == (0, "There is nothing to confirm.\n")
 
@@ -127,6 +191,19 @@ def test_who_comes_back_in_time_is_asked(machine: Scratch, clock: Clock) -> None
     code, said = at_keyboard(machine, "c", effects=effects(machine, clock))
     assert (code, "Confirmed" in said) == (0, True)
     assert f"all goes back in {PATIENCE} seconds" in said
+
+
+def test_a_machine_that_was_set_up_before_is_so_after_a_way_back(machine: Scratch, clock: Clock) -> None:
+    """Else the next start would set it up once more, by answers that somebody has changed since."""
+    assert configure(machine, {**STATIC, "bridge": "none"})[0] == 0
+    before = end_state(machine)
+    cut_off(machine, clock)
+    assert run_engine(effects(machine, clock, {}), "at_boot")[0] == 0
+    assert end_state(machine) == before
+    assert machine.effects().exists(journals.DONE)
+    machine.write("etc/cloud-setup/answers", answers_file({**STATIC, "address": "192.168.1.99/24"}))
+    assert run_engine(machine.effects(), "at_boot")[0] == 0
+    assert end_state(machine) == (dict(before[0], **{"etc/cloud-setup/answers": ANY}), *before[1:])
 
 
 def test_a_start_of_the_machine_ends_a_trial(machine: Scratch, clock: Clock) -> None:

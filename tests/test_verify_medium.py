@@ -106,3 +106,16 @@ def test_paths_are_found_as_people_write_them(iso: Path) -> None:
         for path in ("ks.cfg", "/ks.cfg", "//ks.cfg", "./ks.cfg", "/images/./install.img"):
             assert medium.find(path) is not None
         assert medium.find("images/../ks.cfg") is None
+
+
+def test_a_record_that_its_folder_cuts_off_is_damage(iso: Path) -> None:
+    data = iso.read_bytes()
+    block, size = struct.unpack_from("<I4xI", data, 16 * BLOCK + 158)
+    # The last byte of the folder is the length of a record of which there is no more.
+    patch(iso, block * BLOCK + size - 1, b"\x40")
+    place = block * BLOCK
+    while data[place]:
+        place += data[place]
+    patch(iso, place, bytes([40]) + bytes(39))
+    patch(iso, 16 * BLOCK + 166, both_ways(place - block * BLOCK + 20))
+    assert [line for line in damage(iso) if line.startswith("names-damaged /: the folder cannot be read")]

@@ -124,6 +124,7 @@ CASES = (
     Case("mbr-signature", "9", put(lambda _: 510, b"\0\0"), [("mbr-damaged", MBR)]),
     Case("mbr-no-partition", "9", put(lambda _: 446, bytes(64)), [("mbr-damaged", MBR)]),
     Case("mbr-no-code", "9", put(lambda _: 0, bytes(432)), [("mbr-damaged", MBR)]),
+    Case("mbr-of-apple", "7", lambda i: i.put(0, b"ER\x08\0" + bytes(34 * SECTOR - 4)), [("mbr-missing", MBR)]),
     Case("mbr-empty", "7", put(lambda _: 0, bytes(33 * SECTOR + SECTOR)), [("mbr-missing", MBR)]),
     Case("mbr-address", "9", lambda i: i.flip(432), [("mbr-loader-address", MBR)]),
     Case("mbr-address-grub", "10", lambda i: i.flip(432), [("mbr-loader-address", MBR)]),

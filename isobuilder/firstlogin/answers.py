@@ -26,6 +26,9 @@ ALL, HOST, SERIAL, MAC = "all", "host", "serial", "mac"
 KINDS = (ALL, HOST, SERIAL, MAC)
 _NAMES = {HOST: rules.machine_name, SERIAL: rules.serial, MAC: rules.mac}
 
+# Those of programs, and those that web pages and word processors make of them.
+_QUOTES = tuple("\"'`\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb")
+
 Rule = Callable[[str], str]
 
 
@@ -82,6 +85,7 @@ class _Reader:
         self._rule_of = rule_of
         self._known = known
         self._section: Optional[Section] = None
+        self._titled = False
 
     def line(self, number: int, line: str) -> None:
         if not line or line[0] in "#;":
@@ -96,6 +100,8 @@ class _Reader:
 
     def _open(self, number: int, line: str) -> None:
         self._section = None
+        # Even a title that is none: what follows it has one mistake, and that is its title.
+        self._titled = True
         found = re.match(r"\[\s*(\S+)(?:\s+(\S[^\]]*?))?\s*\]\Z", line)
         kind, name = found.groups() if found else ("", None)
         if kind not in KINDS or (name is None) != (kind == ALL):
@@ -118,9 +124,10 @@ class _Reader:
             raise AnswerError(f"{shown(line)} is neither a section nor KEY = VALUE", "A comment starts with #.")
         rule = self._rule_of(key)
         if rule is None:
-            raise AnswerError(f"{shown(key)} is no question", f"Remove it{did_you_mean(key, self._known)}.")
+            instead = f"Mend or remove it{did_you_mean(key, self._known)}"
+            raise AnswerError(f"{shown(key)} is no question", instead if instead.endswith("?") else f"{instead}.")
         if self._section is None:
-            if not self.sections:
+            if not self._titled:
                 raise AnswerError(f"{key} stands before any section", "Put [all] above it.")
             return
         if key in self._section.lines:
@@ -129,7 +136,14 @@ class _Reader:
         try:
             self._section.answers[key] = rule(value)
         except AnswerError as refused:
-            raise AnswerError(f"{key}: {refused.why}", refused.instead) from None
+            raise AnswerError(f"{key}: {refused.why}", refused.instead + _habit(value)) from None
+
+
+def _habit(value: str) -> str:
+    """What to say of a value that was refused and has around it what other configuration files have."""
+    if value[:1] in _QUOTES or value[-1:] in _QUOTES:
+        return " Values stand without quotes."
+    return " A comment is a line of its own." if re.search(r"\s[#;]", value) else ""
 
 
 def merged(

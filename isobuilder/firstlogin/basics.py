@@ -30,11 +30,18 @@ def _zone_exists(answers: Answers, effects: Effects) -> Iterator[Problem]:
 
 
 def _zones_like(zone: str, effects: Effects) -> List[str]:
-    area = zone.partition("/")[0]
-    place = zone.rpartition("/")[2].lower()
-    names = [f"{area}/{name}" for name in effects.names(f"{machines.ZONES}/{area}")]
-    near = [name for name in names if name.lower().partition("/")[2][:3] == place[:3]]
-    return near[:5]
+    """Zones whose places begin alike: in the area that was given, or else anywhere."""
+    area, _, place = zone.lower().rpartition("/")
+    names = [
+        f"{folder}/{name}"
+        for folder in effects.names(machines.ZONES)
+        # posix and right have all of it once more.
+        if folder[:1].isupper()
+        for name in effects.names(f"{machines.ZONES}/{folder}")
+        if name[:3].lower() == place[:3]
+    ]
+    near = [name for name in names if name.lower().startswith(f"{area}/")] or names
+    return sorted(near, key=lambda name: name.lower().rpartition("/")[2] != place)[:5]
 
 
 def _time_service_exists(answers: Answers, machine: Machine) -> Iterator[Problem]:

@@ -30,8 +30,9 @@ def main(argv: Optional[List[str]] = None, effects: Optional[Effects] = None) ->
     effects = effects or Effects()
     terminal = Terminal(environ=effects.environ)
     signal.signal(signal.SIGTERM, _interrupt)
-    # A session that ends must not stop the steps that ended it.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # A session that ends must not stop the steps that ended it. What they start would inherit that a signal is ignored,
+    # and does not inherit what is done instead.
+    signal.signal(signal.SIGHUP, _go_on)
     try:
         return _run(arguments, Engine(effects, terminal), effects)
     except SetupError as refusal:
@@ -106,3 +107,7 @@ def _complain(text: str) -> None:
 
 def _interrupt(_signal: int, _frame: object) -> None:
     raise KeyboardInterrupt
+
+
+def _go_on(_signal: int, _frame: object) -> None:
+    pass

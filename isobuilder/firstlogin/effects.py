@@ -7,6 +7,7 @@ Nothing else in the wizard opens a file or starts a process. Tests give another 
 import errno
 import fcntl
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -47,16 +48,25 @@ def run_command(argv: Sequence[str], given: str, timeout: int) -> Result:
     try:
         output, _ = process.communicate(given.encode(), timeout=timeout)
     except subprocess.TimeoutExpired:
-        process.kill()
+        _kill(process)
         output, _ = process.communicate()
         text = output[-_OUTPUT_LIMIT:].decode("utf-8", "replace")
         return Result(_TIMED_OUT, f"{text}\nstopped: it took more than {timeout} seconds")
     except BaseException:
         # We are being stopped. The step is done again, so nothing of it should go on meanwhile.
-        process.kill()
+        _kill(process)
         process.wait()
         raise
     return Result(process.returncode, output[-_OUTPUT_LIMIT:].decode("utf-8", "replace"))
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """Stop a command and all that it started: a script's children would go on, and hold its output open."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        # It has ended just now.
+        pass
 
 
 def spawn_command(argv: Sequence[str]) -> None:

@@ -15,8 +15,8 @@ HOME = "/var/lib/cloud-setup"
 LOCK = HOME + "/lock"
 # What parts have noted as done once and for all.
 MARKS = HOME + "/marks"
-# Nothing is left to be set up. (The profile snippet looks for it, and has a file of its own, `offered`.)
-DONE = HOME + "/done"
+# Nothing is left to be set up; and: a run is on trial. (The profile snippet looks for them, and has `offered` itself.)
+DONE, ON_TRIAL = HOME + "/done", HOME + "/trial"
 
 UNFINISHED, TRIAL, ROLLING, FINISHED, ROLLED_BACK = "unfinished", "trial", "rolling back", "finished", "rolled back"
 
@@ -26,7 +26,8 @@ class Run(NamedTuple):
 
     `done` are numbers of steps from 0, and of those `skipped` are the ones that there was nothing to do for; `begun` is
     the step that was under way (None: none); `failure` what was said of one that failed. `until` is when a trial ends,
-    in seconds since 1970. `unattended`: nobody was there to ask.
+    in seconds since 1970. `unattended`: nobody was there to ask. `set_up`: nothing was left to be set up before it
+    began.
     """
 
     folder: str
@@ -38,6 +39,7 @@ class Run(NamedTuple):
     failure: str
     until: float
     unattended: bool
+    set_up: bool
     skipped: Tuple[int, ...] = ()
 
     @property
@@ -65,7 +67,7 @@ class Journal:
         names = self._effects.names(HOME + "/runs")
         folder = f"{HOME}/runs/{int(names[-1]) + 1 if names else 1:04}"
         table = {"steps": [step.as_data() for step in steps], "answers": answers, "unattended": unattended}
-        self.note(folder, "begin", **table)
+        self.note(folder, "begin", set_up=self._effects.exists(DONE), **table)
         return folder
 
     def note(self, folder: str, what: str, **more: Any) -> None:
@@ -154,6 +156,7 @@ def _told(folder: str, lines: Sequence[Dict[str, Any]]) -> Run:
         failure,
         until,
         first["unattended"],
+        first["set_up"],
         tuple(skipped),
     )
 

@@ -16,8 +16,9 @@ ROLE = "/etc/cloud-setup/role"
 ZONES = "/usr/share/zoneinfo"
 _SYS = "/sys/class/net"
 _ETHERNET = "1"
-# Processes through which remote people come in.
-_REMOTE = ("sshd", "in.telnetd", "telnetd", "in.rlogind", "mosh-server")
+# Processes through which remote people come in. A multiplexer keeps to itself who looks at it.
+_REMOTE = ("sshd", "sshd-session", "in.telnetd", "telnetd", "in.rlogind", "mosh-server", "cockpit-bridge")
+_MULTIPLEXERS = ("screen", "tmux", "tmux: server")
 
 STYLES = {"ifcfg": ifcfg, "networkmanager": keyfile}
 TIME_SERVICES = (("chronyd", "/etc/chrony.conf"), ("ntpd", "/etc/ntp.conf"))
@@ -185,7 +186,7 @@ def _time(effects: Effects) -> Tuple[str, Tuple[str, ...]]:
     for service, path in TIME_SERVICES:
         text = effects.read(path)
         if text is not None:
-            return service, tuple(re.findall(r"(?m)^(?:server|pool|peer)[ \t]+(\S+)", text))
+            return service, tuple(re.findall(r"(?m)^[ \t]*(?:server|pool|peer)[ \t]+(\S+)", text))
     return "", ()
 
 
@@ -204,7 +205,7 @@ def _session(effects: Effects) -> str:
     words = effects.environ.get("SSH_CONNECTION", "").split()
     if len(words) == 4:
         return words[2]
-    return "?" if any(name in _REMOTE for name in _parents(effects)) else ""
+    return "?" if any(name in _REMOTE + _MULTIPLEXERS for name in _parents(effects)) else ""
 
 
 def _parents(effects: Effects) -> List[str]:

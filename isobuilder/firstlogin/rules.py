@@ -19,6 +19,8 @@ HOSTNAME_LIMIT = 64
 # IFNAMSIZ of Linux less the final NUL.
 _INTERFACE = r"[A-Za-z][A-Za-z0-9_.-]{0,14}"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+# What people say where a name was asked for, and mean no name.
+_NO_NAMES = ("yes", "y", "no", "n", "on", "true", "false", DHCP, KEEP, OFF, AUTO)
 # MAXNS of glibc's resolver.
 _NAME_SERVERS = 3
 _TIME_SERVERS = 8
@@ -229,6 +231,8 @@ def bridge(value: str) -> str:
     # Not any name of a port: that of a file with a dot would stand for an alias or a VLAN.
     if not re.match(r"[A-Za-z][A-Za-z0-9_-]{0,14}\Z", text) or text == "lo":
         raise AnswerError(f"{shown(text)} is not the name of a bridge", instead)
+    if text.lower() in _NO_NAMES:
+        raise AnswerError(f"{shown(text)} would be its name, and no bridge is called so", instead)
     return text
 
 

@@ -93,13 +93,16 @@ class Runner:
         """A run is done, and stays."""
         self._journal.note(folder, "finished")
         self._effects.append(journal.DONE, b"")
+        self._effects.remove(journal.ON_TRIAL)
         self._log.say(f"finished {folder}")
 
     def undo(self, *runs: Run) -> int:
         """Undo runs, the newest first; the exit code."""
         self._terminal.heading("Going back")
         left = [line for run in runs for line in self._worker.roll_back(run)]
-        self._effects.remove(journal.DONE)
+        self._effects.remove(journal.ON_TRIAL)
+        if not runs[-1].set_up:
+            self._effects.remove(journal.DONE)
         if left:
             self._terminal.say("This could not be undone:")
             for line in left:
@@ -114,15 +117,16 @@ class Runner:
             run = self._journal.last()
             if run is None or run.state != journal.TRIAL:
                 return EXIT_DONE
-            if self._effects.now() >= run.until and self.take_lock():
-                break
-            self._effects.sleep(1)
-        # It may have been decided before the lock was ours.
-        run = self._journal.last()
-        if run is not None and run.state == journal.TRIAL and self._effects.now() >= run.until:
-            self._log.say("nobody confirmed the new network in time")
-            self.undo(run)
-        return EXIT_DONE
+            if self._effects.now() < run.until or not self.take_lock():
+                self._effects.sleep(1)
+                continue
+            # It may have been decided, or given more time, before the lock was ours.
+            run = self._journal.last()
+            if run is not None and run.state == journal.TRIAL and self._effects.now() >= run.until:
+                self._log.say("nobody confirmed the new network in time")
+                self.undo(run)
+                return EXIT_DONE
+            self.unlock()
 
     def take_lock(self) -> bool:
         """Whether this is the only process at work now, for as long as it lives."""
@@ -147,6 +151,7 @@ class Runner:
 
     def _start_trial(self, folder: str, seconds: int) -> None:
         self._journal.note(folder, "trial", until=int(self._effects.now()) + seconds)
+        self._effects.append(journal.ON_TRIAL, b"")
 
     def _say_failure(self, failed: apply.StepError) -> None:
         self._terminal.line("")
@@ -177,9 +182,11 @@ class Runner:
 
     def _wait_for_confirmation(self, folder: str, code: int) -> int:
         """Whoever came in over the network says that the network still works, or it all goes back."""
+        run = self._journal.last()
+        until = run.until if run else self._effects.now()
         self.unlock()
         try:
-            said = self._kept()
+            said = self._kept(until)
         except LeftError:
             self._terminal.line("")
             self._terminal.say("It all goes back, unless somebody says in time:")
@@ -188,17 +195,23 @@ class Runner:
         self.lock_or_refuse(wait=True)
         run = self._journal.last()
         if run is None or run.folder != folder or run.state != journal.TRIAL:
-            self._terminal.say("It was decided elsewhere meanwhile. See: cloud-setup")
-            return code
+            return self._decided_elsewhere(run, folder, code, said=said)
         if said:
             self.finish(folder)
             self._terminal.say("It stays.")
             return code
         return self.undo(run)
 
-    def _kept(self) -> bool:
-        """Whether it shall stay, as somebody says in time. Raises LeftError."""
-        until = self._effects.now() + PATIENCE
+    def _decided_elsewhere(self, run: Optional[Run], folder: str, code: int, *, said: bool) -> int:
+        """What became of a trial that another process ended; the exit code."""
+        if run is not None and run.folder == folder and run.state == journal.FINISHED:
+            self._terminal.say("It was confirmed elsewhere meanwhile, and stays.")
+            return code
+        self._terminal.say(f"It went back meanwhile. {COME_BACK}")
+        return EXIT_STEP if said else EXIT_DONE
+
+    def _kept(self, until: float) -> bool:
+        """Whether it shall stay, as somebody says before `until`. Raises LeftError."""
         self._terminal.say(
             "You came in over the network, and the network is another now. Whoever reads this can keep it."
         )

@@ -14,14 +14,14 @@ def hosts(before: str, hostname: str, address: str, old_names: Sequence[str] = (
     name must find the address that others see. So are `old_names`, which were this machine's.
     """
     own = {hostname, hostname.partition(".")[0]}
-    own.update(name for name in old_names if not name.startswith("localhost"))
+    own.update(name.lower() for name in old_names if not name.startswith("localhost"))
     lines = []
     for line in before.splitlines():
         if line.rstrip().endswith(MARK):
             continue
         words, sign, comment = line.partition("#")
         names = words.split()
-        left = [name for name in names[1:] if name not in own]
+        left = [name for name in names[1:] if name.lower() not in own]
         if len(left) == len(names[1:]):
             lines.append(line)
         elif left:
@@ -36,7 +36,7 @@ def time_configuration(before: str, service: str, servers: Sequence[str]) -> Opt
 
     Names of pools stand for many servers, which ntpd of CentOS 6 and 7 does not know about.
     """
-    pattern = re.compile(r"(?:server|pool|peer)[ \t]+(\S+)")
+    pattern = re.compile(r"[ \t]*(?:server|pool|peer)[ \t]+(\S+)")
     had = [match.group(1) for match in map(pattern.match, before.splitlines()) if match]
     if sorted(had) == sorted(servers):
         return None

@@ -177,7 +177,7 @@ def _records(folder: bytes) -> Iterator[bytes]:
             # Records do not cross blocks: the rest of this one is empty.
             place = (place // BLOCK + 1) * BLOCK
             continue
-        if length < 34:
+        if length < 34 or place + length > len(folder):
             raise ValueError("a folder in it is damaged")
         yield folder[place : place + length]
         place += length

@@ -197,6 +197,4 @@ class _Selector:
             return f"{word} is left out again by -{exclusion.text} in line {exclusion.line}"
         if any(found.id in self.modules.before | self.modules.hidden for found in called):
             return f"every package called {word!r} is hidden by module streams; `module` enables others"
-        if others := sorted({found.arch for found in self.pool.every(word)}):
-            return f"{word} is there for {', '.join(others)} only"
         return f"no package is called {word!r}{did_you_mean(word, self.pool.names())}"

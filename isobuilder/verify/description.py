@@ -52,7 +52,7 @@ TREEINFO_SUM = Kind(
 )
 TREEINFO_OTHER_SUM = Kind(
     "treeinfo-image-differs",
-    "warning",
+    "note",
     "a file that the installer does not need is not what .treeinfo says",
     "If it was changed on purpose (mkksiso changes efiboot.img), correct .treeinfo.",
 )

@@ -385,10 +385,11 @@ def _by_place(details: Iterable[str], paths: Sequence[str]) -> list[tuple[str, s
     for line in whole:
         match = next((match for path in paths if (match := re.match(rf"{re.escape(path)}:(\d+): (.*)", line))), None)
         found.append(
-            (f"{line[: match.start(1) - 1]}, line {match[1]}", match[2]) if match else (_path_in(line, paths), line)
+            (f"{line[: match.start(1) - 1]}, line {match[1]}", match[2]) if match else _without_path(line, paths)
         )
     return found
 
 
-def _path_in(line: str, paths: Sequence[str]) -> str:
-    return next((path for path in paths if path in line), paths[0])
+def _without_path(line: str, paths: Sequence[str]) -> tuple[str, str]:
+    path = next((path for path in paths if path in line), paths[0])
+    return path, line.removeprefix(f"{path} ")

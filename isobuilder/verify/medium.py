@@ -148,6 +148,19 @@ class Medium:
             raise Unreadable(f"the image became shorter while it was read, at {place + len(data)}")
         return data
 
+    def read_into(self, buffer: memoryview, place: int) -> memoryview:
+        """`buffer`, filled from `place` on. Raises as read_at."""
+        done = 0
+        while done < len(buffer):
+            try:
+                count = os.preadv(self._file.fileno(), [buffer[done:]], place + done)
+            except OSError as error:
+                raise HostError(f"{self.path}: cannot be read: {error.strerror}") from error
+            if not count:
+                raise Unreadable(f"the image became shorter while it was read, at {place + done}")
+            done += count
+        return buffer
+
     def find(self, path: str) -> Node | None:
         """The file at `path` as Linux finds it, links followed; leading and doubled slashes and "." are passed over."""
         found = self.files.get("/".join(part for part in path.split("/") if part not in {"", "."}))

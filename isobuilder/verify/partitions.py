@@ -86,6 +86,8 @@ _MOST_BEHIND_GPT: Final = 768 << 10
 _PER_BLOCK: Final = BLOCK // SECTOR
 # Behind it come an address and the disk's id.
 _CODE_SIZE: Final = 432
+# What Apple's partition map begins with, for HFS+ (xorriso -hfsplus).
+_APPLE: Final = b"ER"
 _GRUB_CORE_AT: Final = 2548
 # GRUB goes on in the second block of its boot image, and its core begins in the sixth sector.
 _GRUB_SECOND, _GRUB_CORE = 4, 5
@@ -120,10 +122,11 @@ def check_partitions(medium: Medium, eltorito: ElTorito) -> Partitions:
     mbr = parse_mbr(medium.read_at(0, SECTOR))
     findings: list[Finding] = []
     if not mbr.has_signature:
-        if any(mbr.code) or mbr.partitions:
+        if (any(mbr.code) or mbr.partitions) and not mbr.code.startswith(_APPLE):
             findings.append(MBR_DAMAGED.at(_MBR_PLACE, "it does not end in 55aa, so that nothing heeds it"))
         elif eltorito.bios:
-            findings.append(NO_MBR.at(_MBR_PLACE, "the first sector is empty"))
+            found = "holds a partition map of Apple" if any(mbr.code) else "is empty"
+            findings.append(NO_MBR.at(_MBR_PLACE, f"the first sector {found}"))
     elif any(mbr.code) and not mbr.partitions:
         findings.append(
             MBR_DAMAGED.at(_MBR_PLACE, "it has code and no partition, so that firmware starts no disk by it")

@@ -208,13 +208,14 @@ class _Examination:
             names = self._packages(files["primary"]) if "primary" in files else names
             if "group" in files:
                 self._groups(files["group"], self._path(chosen["group"]))
-        is_sound = REPODATA_MALFORMED not in {finding.kind for finding in self.findings}
+        wrong = {finding.kind for finding in self.findings}
+        is_sound = not wrong & {REPODATA_MALFORMED, PACKAGE_ELSEWHERE}
         usable = files if is_sound and all(kind in files for kind in _NEEDED) else {}
         return OnMedium(
             self._folder,
             MappingProxyType(usable),
             names,
-            is_read="primary" in files and is_sound,
+            is_read="primary" in files and REPODATA_MALFORMED not in wrong,
             formats=MappingProxyType({self._path(chosen[kind]): _format(path) for kind, path in files.items()}),
         )
 

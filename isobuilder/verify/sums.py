@@ -1,6 +1,7 @@
 """One pass over the bytes of a medium, for every checksum that anything says of it: its own, and those of its files."""
 
 import hashlib
+import itertools
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +18,7 @@ from isobuilder.progress import Progress
 from isobuilder.verify.finding import Finding, Kind
 from isobuilder.verify.medium import Medium
 
-_CHUNK: Final = 4 << 20
+_CHUNK: Final = 1 << 20
 _WAITING: Final = 4
 # A file may have a checksum in several ways, and be named by several lists.
 _MOST_TIMES: Final = 8
@@ -181,7 +182,7 @@ def _bounded(expected: Sequence[Expected], room: int) -> list[Expected]:
 
 
 def _inside(node: Node, medium: Medium) -> bool:
-    return all(block * BLOCK + size <= medium.size for block, size in node.extents)
+    return node.is_plain and all(block * BLOCK + size <= medium.size for block, size in node.extents)
 
 
 def _pass(medium: Medium, files: Iterable[_File], media: MediaSum | None, whole: Any) -> Iterator[int]:
@@ -192,10 +193,12 @@ def _pass(medium: Medium, files: Iterable[_File], media: MediaSum | None, whole:
         reverse=True,
     )
     active: list[tuple[int, int, Any]] = []
+    # Memory that was touched before: new pages for each piece take longer than to read it.
+    buffers = itertools.cycle([memoryview(bytearray(_CHUNK)) for _ in range(_WAITING + 2)])
     waiting: deque[list[Future[None]]] = deque()
     with ThreadPoolExecutor(1, "media-sum") as media_pool, ThreadPoolExecutor(1, "sha256") as whole_pool:
         for offset in range(0, medium.size, _CHUNK):
-            data = medium.read_at(offset, min(_CHUNK, medium.size - offset))
+            data = medium.read_into(next(buffers)[: min(_CHUNK, medium.size - offset)], offset)
             futures = [whole_pool.submit(whole.update, data)] if whole else []
             if media:
                 futures.append(media_pool.submit(media.update, _without_field(data) if offset == 0 else data))
@@ -203,9 +206,8 @@ def _pass(medium: Medium, files: Iterable[_File], media: MediaSum | None, whole:
             end = offset + len(data)
             while pending and pending[-1][0] < end:
                 active.append(pending.pop())
-            view = memoryview(data)
             for start, stop, hasher in active:
-                hasher.update(view[max(start - offset, 0) : stop - offset])
+                hasher.update(data[max(start - offset, 0) : stop - offset])
             active = [piece for piece in active if piece[1] > end]
             while len(waiting) > _WAITING:
                 for future in waiting.popleft():
@@ -221,8 +223,10 @@ def _read_apart(medium: Medium, file: _File) -> None:
             file.hasher.update(medium.read_at(place, min(_CHUNK, end - place)))
 
 
-def _without_field(data: bytes) -> bytes:
-    return data[:FIELD_OFFSET] + b" " * FIELD_SIZE + data[FIELD_OFFSET + FIELD_SIZE :]
+def _without_field(data: memoryview) -> memoryview:
+    copy = bytearray(data)
+    copy[FIELD_OFFSET : FIELD_OFFSET + FIELD_SIZE] = b" " * FIELD_SIZE
+    return memoryview(copy)[: len(data)]
 
 
 def _media_field(medium: Medium) -> tuple[_MediaField | None, list[Finding]]:

@@ -96,7 +96,7 @@ QUESTIONS = (
         shared=True,
         prompt="Gateway of instances",
         help="The router of the private subnet, which instances send what goes elsewhere to.",
-        example="192.168.1.1",
+        example="172.16.0.1",
         rule=rules.address,
         default=proposals.instance_gateway,
         asked=_in_mode("instance-gateway"),
@@ -108,7 +108,7 @@ QUESTIONS = (
         prompt="Private addresses for instances",
         help="Addresses in the private subnet that nobody else has, one for each instance: single ones, ranges, or "
         "both.",
-        example="192.168.1.100-192.168.1.140",
+        example="172.16.1.100-172.16.1.140",
         rule=rules.private_addresses,
         default=lambda _machine, _answers: "",
         asked=_in_mode("private-addresses"),

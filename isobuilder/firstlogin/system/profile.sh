@@ -10,6 +10,10 @@ cloud_setup_first_login() {
     # shellcheck disable=SC3028
     case "${BASH_VERSION:+bash}:${BASHOPTS:-}:" in bash:*:login_shell:* | bash:login_shell:* | :*) ;; *) return 0 ;; esac
     [ -x "/usr/sbin/cloud-setup" ] || return 0
+    if [ -e "/var/lib/cloud-setup/trial" ]; then
+        echo "The network was changed and goes back soon. To keep it, run: cloud-setup confirm"
+        return 0
+    fi
     [ ! -e "/var/lib/cloud-setup/done" ] || return 0
     # In a system that is being repaired there is no network to set up.
     case $(runlevel 2>/dev/null) in *[sS1]) return 0 ;; esac

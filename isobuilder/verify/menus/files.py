@@ -137,6 +137,8 @@ def _check(found: Found, named: Named, gathered: Gathered, *, program: bool = Fa
         node = devices.node(there[0]) if named.device == "medium" else None
         if node and not node.size and node.is_plain and kind in {KERNEL, INITRD, MODULE}:
             gathered.add(kind, named.place, f"{named.path} is empty")
+        elif node and not node.is_plain and kind in {KERNEL, INITRD, MODULE}:
+            gathered.add(kind, named.place, f"{named.path} is kept compressed (zisofs), and no loader unpacks it")
         if named.use == "theme":
             _check_theme(found, named, gathered)
         return
