@@ -126,3 +126,15 @@ def test_files_of_several_extents_in_any_order_are_summed(iso: Path) -> None:
             right = Expected("both", node, "sha512", hashlib.sha512(whole).hexdigest().upper(), KIND, "a test")
             wrong = Expected("both", node, "sha", hashlib.sha1(b"").hexdigest(), KIND, "a test")
             assert [finding.kind.id for finding in check_sums(medium, [right, wrong], Silent())] == ["test"]
+
+
+def test_files_that_lie_over_each_other_cost_no_more_than_the_image(
+    stock_media: dict[str, StockMedium], tmp_path: Path
+) -> None:
+    """A thousand checksums of nearly the whole image: the first few are compared."""
+    iso = stock_media["9"].iso
+    with open_medium(iso) as medium:
+        nodes = [Node(f"x{number}", "", ((0, medium.size - number),)) for number in range(1000)]
+        expected = [Expected(node.path, node, "md5", "0" * 32, KIND, "x") for node in nodes]
+        seen = [finding.place for finding in check_sums(medium, expected, Silent())]
+    assert seen == [f"x{number}" for number in range(8)]
