@@ -3,7 +3,18 @@
 from types import MappingProxyType
 from typing import Final
 
-from isobuilder.verify import description, examine, firmware, kickstarts, medium, menus, repositories, sums, volume
+from isobuilder.verify import (
+    description,
+    examine,
+    firmware,
+    kickstarts,
+    medium,
+    menus,
+    repositories,
+    resolving,
+    sums,
+    volume,
+)
 
-ROOMS: Final = (examine, medium, volume, firmware, menus, description, repositories, kickstarts, sums)
+ROOMS: Final = (examine, medium, volume, firmware, menus, description, repositories, kickstarts, resolving, sums)
 CATALOGUE: Final = MappingProxyType({kind.id: kind for room in ROOMS for kind in room.KINDS})

@@ -14,7 +14,8 @@ from isobuilder.verify import sums
 from isobuilder.verify.description import TREEINFO_OTHER_SUM, TREEINFO_SUM, Description, describe
 from isobuilder.verify.finding import Finding, Kind
 from isobuilder.verify.firmware import Firmware, check_firmware
-from isobuilder.verify.kickstarts import Judge, check_kickstarts, judge, kickstart_paths
+from isobuilder.verify.judge import Judge, judge
+from isobuilder.verify.kickstarts import check_kickstarts, kickstart_paths
 from isobuilder.verify.medium import Medium, Unreadable, open_medium
 from isobuilder.verify.menus import Menus, check_menus
 from isobuilder.verify.repositories import (

@@ -3,21 +3,17 @@
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from isobuilder.bootmenu.kernelline import escape_label
-from isobuilder.errors import IsobuilderError, ResolveError
-from isobuilder.kickstart.readback import PackageRequest, Reading, WantedGroup, examine, place
+from isobuilder.kickstart.readback import Reading, examine, place
 from isobuilder.kickstart.syntax import sections
-from isobuilder.releases import ArchFacts, Release
-from isobuilder.repository.comps import merge_comps, parse_comps
-from isobuilder.resolve.pool import Source
 from isobuilder.resolve.selection import RoleRequest
-from isobuilder.resolve.solve import resolve
 from isobuilder.verify.finding import Finding, Kind
+from isobuilder.verify.judge import Judge
 from isobuilder.verify.medium import Medium, Unreadable
 from isobuilder.verify.repositories import OnMedium
+from isobuilder.verify.resolving import Resolving
 
 _LIMIT: Final = 1 << 20
 _FOLDER: Final = "ks/"
@@ -32,8 +28,6 @@ _LONGEST_LINE: Final = 64 << 10
 _FILE_ADDRESS: Final = re.compile(r"(?:baseurl=|url=|url\s)\s*[\"']?file://(/[^\s\"']*)")
 _MARK: Final = b"\xef\xbb\xbf"
 _SCRIPTS: Final = frozenset({"%pre", "%pre-install", "%post", "%onerror", "%traceback"})
-_KERNEL: Final = "kernel"
-_CORE: Final = "core"
 
 UNREADABLE = Kind(
     "kickstart-unreadable",
@@ -83,30 +77,6 @@ REPOSITORY_MISSING = Kind(
     "a kickstart names a repository or an image on the medium that is not there",
     "Correct the path, or put there what it names.",
 )
-UNRESOLVED = Kind(
-    "packages-unresolved",
-    "error",
-    "the packages of a kickstart do not resolve from the medium alone",
-    "Put what is missing on the medium, or take it out of the kickstart.",
-)
-UNRESOLVED_HERE = Kind(
-    "packages-from-network",
-    "note",
-    "a kickstart takes packages from the network, and not all of them are on the medium",
-    "Nothing, when the network is there at installation.",
-)
-INSTALLER_PACKAGE = Kind(
-    "installer-package-missing",
-    "error",
-    "the installer adds a package by itself that is not on the medium",
-    "Put the package there.",
-)
-NO_RESOLVE = Kind(
-    "packages-unchecked",
-    "warning",
-    "whether packages resolve from the medium could not be found out",
-    "Mend what else is wrong with the metadata of the medium first.",
-)
 RELEASE_UNKNOWN = Kind(
     "release-unknown",
     "note",
@@ -122,33 +92,8 @@ KINDS = (
     NOTED,
     INCLUDE_MISSING,
     REPOSITORY_MISSING,
-    UNRESOLVED,
-    UNRESOLVED_HERE,
-    INSTALLER_PACKAGE,
-    NO_RESOLVE,
     RELEASE_UNKNOWN,
 )
-
-
-@dataclass(frozen=True)
-class Judge:
-    """By which release's facts a medium is judged.
-
-    `exact`: it is that release or a rebuild of it, so that its installer adds the packages that the facts name; others
-    are judged by its kickstart syntax, and by those of the packages that they have.
-    """
-
-    release: Release
-    arch: str
-    facts: ArchFacts
-    exact: bool
-
-
-def judge(release: Release, arch: str, *, family: str, named: bool) -> Judge | None:
-    """Judge by `release`, which was `named` by the user or goes by the version that the medium says; None for an
-    architecture that it lacks."""
-    facts = release.arch.get(arch)  # type: ignore[call-overload] # any text may stand on a medium
-    return Judge(release, arch, facts, named or family in {release.family, *release.rebuilds}) if facts else None
 
 
 def kickstart_paths(medium: Medium, named: Iterable[str]) -> tuple[str, ...]:
@@ -182,7 +127,7 @@ def check_kickstarts(
             networked.add(path)
     usable = [repository for repository in repositories if repository.files]
     if usable:
-        yield from _Resolving(judged_by, usable, networked).check(requests)
+        yield from Resolving(judged_by, usable, networked).check(requests)
 
 
 class _Kickstart:
@@ -308,88 +253,3 @@ def _is_utf8(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-class _Resolving:
-    """Each kickstart's packages, from the repositories of the medium and nothing else."""
-
-    def __init__(self, judged_by: Judge, repositories: Sequence[OnMedium], networked: set[str]) -> None:
-        self._judged_by = judged_by
-        self._sources = [Source(repository.id, 99, repository.files) for repository in repositories]
-        self._names = frozenset(name for repository in repositories for name in repository.names)
-        self._networked = networked
-
-    def check(self, requests: Sequence[RoleRequest]) -> Iterator[Finding]:
-        if _KERNEL not in self._names:
-            # A medium with a repository of something besides; where a kickstart is, it cannot install from it alone.
-            if any(request.path not in self._networked for request in requests):
-                yield INSTALLER_PACKAGE.at("the repositories", f"no package is called {_KERNEL}")
-            return
-        yield from self._installers_own()
-        try:
-            asked = requests or self._plain_installation()
-            found = self._refusals(asked)
-            if found and len(asked) > 1:
-                # Alone, so that a mistake in one does not hide what does not fit together in another.
-                found = [line for request in asked for line in self._refusals([request])]
-        except IsobuilderError as error:
-            yield NO_RESOLVE.at("the repositories", " ".join([error.message, *error.details]))
-            return
-        for where, message in found:
-            networked = where.partition(", line ")[0] in self._networked
-            yield (UNRESOLVED_HERE if networked else UNRESOLVED).at(where, message)
-
-    def _installers_own(self) -> Iterator[Finding]:
-        """What the installer insists on; media of other families may do without."""
-        facts = self._judged_by.facts
-        for name in facts.always if self._judged_by.exact else ():
-            if name not in self._names and name not in facts.if_there:
-                yield INSTALLER_PACKAGE.at("the repositories", f"no package is called {name}")
-
-    def _plain_installation(self) -> list[RoleRequest]:
-        """What a person gets who chooses nothing; nothing is known of that where no comps has its group."""
-        published = [source.files["group"].read_bytes() for source in self._sources if "group" in source.files]
-        if _CORE not in parse_comps(merge_comps(published)).groups:
-            return []
-        request = PackageRequest((), (WantedGroup(_CORE, 0),), None, (), ())
-        return [RoleRequest("a plain installation", request, "a plain installation")]
-
-    def _refusals(self, requests: Sequence[RoleRequest]) -> list[tuple[str, str]]:
-        """What does not resolve: the place in a kickstart, and what is wrong there with all that libsolv says of it."""
-        if not requests:
-            return []
-        facts = self._judged_by.facts
-        try:
-            resolve(
-                self._sources,
-                requests,
-                arch=self._judged_by.arch,
-                always=[name for name in facts.always if name in self._names],
-                may=[name for name in facts.may if name in self._names],
-                platform=self._judged_by.release.platform,
-            )
-        except ResolveError as error:
-            return _by_place(error.details, [request.path for request in requests])
-        return []
-
-
-def _by_place(details: Iterable[str], paths: Sequence[str]) -> list[tuple[str, str]]:
-    """Lines that begin with blanks belong to the one before; a line of a kickstart begins with its path and number."""
-    whole: list[str] = []
-    for line in details:
-        if line.startswith(" ") and whole:
-            whole[-1] += f"; {line.strip()}"
-        else:
-            whole.append(line)
-    found = []
-    for line in whole:
-        match = next((match for path in paths if (match := re.match(rf"{re.escape(path)}:(\d+): (.*)", line))), None)
-        found.append(
-            (f"{line[: match.start(1) - 1]}, line {match[1]}", match[2]) if match else _without_path(line, paths)
-        )
-    return found
-
-
-def _without_path(line: str, paths: Sequence[str]) -> tuple[str, str]:
-    path = next((path for path in paths if path in line), paths[0])
-    return path, line.removeprefix(f"{path} ")
