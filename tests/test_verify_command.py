@@ -177,3 +177,20 @@ def test_a_file_of_nothing_but_noise_behind_a_good_head_is_bounded(
     assert not examine(iso, progress=Silent()).passed
     os.truncate(iso, 17 * 2048)
     assert not examine(iso, progress=Silent()).passed
+
+
+def test_numbers_that_python_does_not_read_are_no_bug(stock_media: dict[str, StockMedium], tmp_path: Path) -> None:
+    digits = "9" * 5000
+
+    def change(tree: Path) -> None:
+        loader = tree / "isolinux/isolinux.bin"
+        data = loader.read_bytes().replace(b"ISOLINUX 6", f"ISOLINUX {digits}6".encode())
+        loader.unlink()
+        loader.write_bytes(data)
+        menu = tree / "EFI/BOOT/grub.cfg"
+        menu.write_text(menu.read_text() + f"\nfunction f {{\n  echo ${digits}\n}}\nf a\n")
+
+    iso = stock_media["9"].changed(tmp_path, change)
+    kinds = {finding.kind.id for finding in examine(iso, progress=Silent()).findings}
+    assert "isolinux-damaged" in kinds
+    assert "part-unreadable" not in kinds

@@ -184,15 +184,12 @@ def test_packages_of_another_architecture_are_told_as_that(stock_media: dict[str
     assert any("bash-1.0.0-1.aarch64 does not have a compatible architecture" in text for text in said)
 
 
-def test_several_repositories_are_looked_at_each(
-    stock_media: dict[str, StockMedium], tmp_path: Path, stock_packages: Path
-) -> None:
+def test_several_repositories_are_looked_at_each(stock_media: dict[str, StockMedium], tmp_path: Path) -> None:
     def change(tree: Path) -> None:
         make_packages(tree / "AppStream/Packages", ["tmux"])
         make_repodata(tree / "AppStream")
         (tree / "AppStream/Packages/tmux-1.0-1.noarch.rpm").unlink()
 
-    assert stock_packages.is_dir()
     iso = stock_media["9"].changed(tmp_path, change)
     assert found(iso) == {("package-missing", "AppStream/Packages/tmux-1.0-1.noarch.rpm")}
 

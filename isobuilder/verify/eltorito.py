@@ -61,6 +61,8 @@ KINDS = (
 )  # fmt: skip
 
 ISOLINUX: Final = "isolinux"
+# What isolinux.bin says of itself ("ISOLINUX 6.04").
+ISOLINUX_VERSION: Final = re.compile(rb"ISOLINUX ([0-9]{1,2}\.[0-9]{1,3})(?![0-9])")
 GRUB: Final = "GRUB 2"
 FAT: Final = "FAT"
 HFS: Final = "HFS+"
@@ -186,7 +188,7 @@ def _checked(medium: Medium, entry: BootEntry, starts: dict[int, Node]) -> tuple
 
 def _identified(head: bytes) -> tuple[str, str]:
     if head[64:68] == _HYBRID_MAGIC or b"ISOLINUX " in head[:8192]:
-        version = re.search(rb"ISOLINUX (\d+\.\d+)", head)
+        version = ISOLINUX_VERSION.search(head)
         return ISOLINUX, version[1].decode() if version else ""
     if all(text in head[:BLOCK] for text in _CDBOOT):
         return GRUB, ""

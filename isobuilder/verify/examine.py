@@ -5,6 +5,7 @@ import struct
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from isobuilder.errors import MediumError
 from isobuilder.hosterrors import scratch_errors
@@ -21,12 +22,15 @@ from isobuilder.verify.menus import Menus, check_menus
 from isobuilder.verify.repositories import (
     PACKAGE_SUM,
     REPODATA_SUM,
+    Repositories,
     check_formats,
     examine_repositories,
     repository_folders,
 )
 from isobuilder.verify.verdict import Verdict, harmless, sorted_and_bounded
 from isobuilder.verify.volume import check_volume
+
+T = TypeVar("T")
 
 NOT_AN_IMAGE = Kind(
     "not-an-image",
@@ -41,6 +45,8 @@ DAMAGED = Kind(
     "Copy or download the image again, or make it anew.",
 )
 KINDS = (NOT_AN_IMAGE, DAMAGED)
+# What readers raise for bytes that cannot be.
+_DAMAGE = (ArithmeticError, LookupError, RecursionError, ValueError, struct.error, Unreadable)
 # What is found by reading all bytes, besides the kinds of `sums`.
 _SUMMED = (TREEINFO_SUM, TREEINFO_OTHER_SUM, REPODATA_SUM, PACKAGE_SUM)
 
@@ -80,14 +86,27 @@ def _examined(
         *_guarded("the file system", sums.check_layout(medium)),
     ]
     with scratch_errors(), tempfile.TemporaryDirectory(prefix="isobuilder-verify-") as scratch:
-        description = describe(medium, frozenset(repository_folders(medium)))
-        repositories = examine_repositories(medium, Path(scratch))
+        folders = frozenset(repository_folders(medium))
+        description = _tried("its description", lambda: describe(medium, folders), Description(()), findings)
+        repositories = _tried(
+            "the repositories",
+            lambda: examine_repositories(medium, Path(scratch)),
+            Repositories((), (), ()),
+            findings,
+        )
         findings += [*description.findings, *repositories.findings]
         judged_by = _judge(description, release)
         if judged_by:
             findings += check_formats(repositories.found, judged_by.release.metadata)
-        firmware = check_firmware(medium, description.arch)
-        menus = check_menus(medium, description, firmware.esp, firmware.command_line_limits)
+        firmware = _tried(
+            "the boot files", lambda: check_firmware(medium, description.arch), Firmware((), None, (), {}, {}), findings
+        )
+        menus = _tried(
+            "the menus",
+            lambda: check_menus(medium, description, firmware.esp, firmware.command_line_limits),
+            Menus((), (), {}),
+            findings,
+        )
         findings += [*firmware.findings, *menus.findings]
         paths = kickstart_paths(medium, menus.kickstarts)
         findings += _guarded("the kickstarts", check_kickstarts(medium, paths, judged_by, repositories.found))
@@ -135,5 +154,18 @@ def _guarded(part: str, findings: Iterable[Finding]) -> Iterator[Finding]:
     """The findings of one check; what is so damaged that it cannot go on ends it, and nothing else."""
     try:
         yield from findings
-    except (ArithmeticError, LookupError, RecursionError, ValueError, struct.error, Unreadable) as error:
-        yield DAMAGED.at(part, " ".join(f"{type(error).__name__}: {error}".split()))
+    except _DAMAGE as error:
+        yield _damaged(part, error)
+
+
+def _tried(part: str, check: Callable[[], T], otherwise: T, findings: list[Finding]) -> T:
+    """What a check comes to, or `otherwise` and a finding where damage ended it."""
+    try:
+        return check()
+    except _DAMAGE as error:
+        findings.append(_damaged(part, error))
+        return otherwise
+
+
+def _damaged(part: str, error: Exception) -> Finding:
+    return DAMAGED.at(part, " ".join(f"{type(error).__name__}: {error}".split()))

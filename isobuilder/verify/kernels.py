@@ -92,12 +92,6 @@ def check_kernels(medium: Medium, arch: str | None) -> Kernels:
     return Kernels(limits, tuple(findings))
 
 
-def command_line_limit(medium: Medium, path: str) -> int | None:
-    """The most bytes that the kernel at `path` takes as its command line; None when it does not say, or is none."""
-    node = medium.find(path)
-    return _checked(medium, node, None)[0] if node is not None and node.is_plain else None
-
-
 def _start(medium: Medium, node: Node) -> bytes:
     """The first bytes. Raises Unreadable when there is nothing, or nothing but zeros."""
     if not node.size:

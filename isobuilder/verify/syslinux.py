@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from isobuilder.iso.listing import Node
-from isobuilder.verify.eltorito import ISOLINUX, ElTorito
+from isobuilder.verify.eltorito import ISOLINUX, ISOLINUX_VERSION, ElTorito
 from isobuilder.verify.finding import Finding, Kind
 from isobuilder.verify.medium import Medium, Unreadable
 
@@ -59,13 +59,13 @@ def check_syslinux(medium: Medium, eltorito: ElTorito) -> Iterator[Finding]:
     yield from _check_grub(medium)
 
 
-def isolinux_version(medium: Medium, folder: str) -> str | None:
-    """The version of the isolinux.bin in a folder ("6.04"); None when that says none."""
+def isolinux_version(medium: Medium, node: Node) -> str | None:
+    """The version that an isolinux.bin says it is of ("6.04"); None when it says none."""
     try:
-        data = medium.read(f"{folder}/isolinux.bin", limit=_BIN_LIMIT)
+        data = medium.content(node, limit=_BIN_LIMIT)
     except Unreadable:
         return None
-    found = re.search(rb"ISOLINUX (\d+\.\d+)", data)
+    found = ISOLINUX_VERSION.search(data)
     return found[1].decode() if found else None
 
 
@@ -99,22 +99,23 @@ def _module(medium: Medium, folder: str, name: str) -> Node | None:
 
 
 def _check_folder(medium: Medium, folder: str) -> Iterator[Finding]:
-    version = isolinux_version(medium, folder)
+    node = medium.find(f"{folder}/isolinux.bin")
+    if node is None:
+        return
+    version = isolinux_version(medium, node)
     if version is None:
-        path = f"{folder}/isolinux.bin".strip("/")
-        if medium.find(path) is not None:
-            yield BIN_DAMAGED.at(path, "it does not say which version of isolinux it is")
+        yield BIN_DAMAGED.at(node.path, "it does not say which version of isolinux it is")
         return
     wants_elf = int(version.partition(".")[0]) >= _ELF_SINCE
     if wants_elf:
         for name in missing_modules(medium, folder, _CORE_MODULE):
             yield MODULE_MISSING.at(f"{folder}/{name}", f"isolinux {version} does not start without it")
     told: set[str] = set()
-    for path, node in sorted(medium.files.items()):
+    for path, module in sorted(medium.files.items()):
         if path.rpartition("/")[0] != folder or not path.lower().endswith(".c32"):
             continue
         name = path.rpartition("/")[2]
-        yield from _check_module(medium, node, version, wants_elf=wants_elf)
+        yield from _check_module(medium, module, version, wants_elf=wants_elf)
         if wants_elf and name != _CORE_MODULE:
             for missing in missing_modules(medium, folder, name):
                 if missing not in told | {_CORE_MODULE}:

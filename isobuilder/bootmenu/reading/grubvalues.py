@@ -16,6 +16,7 @@ MOST_WORDS: Final = 500
 _MOST_VARIABLES: Final = 500
 LONGEST_VALUE: Final = 8192
 _LONGEST_TEST: Final = 50
+_LONGEST_NUMBER: Final = 9
 _NUMBERS: Final[dict[str, Callable[[int, int], bool]]] = {
     "-eq": operator.eq,
     "-ne": operator.ne,
@@ -53,6 +54,9 @@ class Values:
     def get(self, name: str) -> str:
         """The value of a variable; "" for one that nobody sets, as in GRUB."""
         if name.isdecimal():
+            # Python refuses to read numbers of thousands of digits.
+            if len(name) > _LONGEST_NUMBER:
+                return ""
             return self.arguments[int(name) - 1] if 0 < int(name) <= len(self.arguments) else ""
         if name in {"@", "*"}:
             return " ".join(self.arguments)

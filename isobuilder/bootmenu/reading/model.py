@@ -149,13 +149,6 @@ class Menu:
     searches: tuple[Search, ...] = ()
     problems: tuple[Problem, ...] = ()
 
-    @property
-    def all_named(self) -> tuple[Named, ...]:
-        """Every file that is named, those of entries too, kernels and initrds last."""
-        entries = [named for entry in self.entries for named in entry.named]
-        boots = [named for entry in self.entries for boot in entry.boots for named in (boot.kernel, *boot.initrds)]
-        return (*self.named, *entries, *boots)
-
 
 def decode(data: bytes) -> str:
     """The text of a menu: UTF-8, else Latin-1; without a byte order mark, NUL bytes and carriage returns."""

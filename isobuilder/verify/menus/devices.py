@@ -8,10 +8,10 @@ from isobuilder.bootmenu.reading.isolinux import EXTENSIONS
 from isobuilder.bootmenu.reading.model import SIZE_LIMIT, Device, Named, decode
 from isobuilder.iso.listing import Node
 from isobuilder.verify.medium import Medium, Unreadable
+from isobuilder.verify.syslinux import isolinux_version
 
 # isolinux from this version on goes by Rock Ridge where a file has it; before, by plain names alone.
 _FIRST_WITH_ROCK_RIDGE: Final = 6
-_ISOLINUX_HEAD: Final = 64 << 10
 # Where the modification date stands in the primary volume descriptor, as digits (ECMA-119, 8.4.27).
 _MODIFIED: Final = slice(830, 846)
 _CREATED: Final = slice(813, 829)
@@ -88,7 +88,7 @@ class IsolinuxDevices(MediumDevices):
 
     def __init__(self, medium: Medium) -> None:
         super().__init__(medium, None)
-        self.version = isolinux_version(medium)
+        self.version = _isolinux_major(medium)
         self._rock_ridge = bool(self.version and self.version >= _FIRST_WITH_ROCK_RIDGE and medium.view == "rock-ridge")
 
     def node(self, path: str) -> Node | None:
@@ -110,15 +110,12 @@ def complete_names(path: str) -> tuple[str, ...]:
     return (path, *(path + extension for extension in EXTENSIONS))
 
 
-def isolinux_version(medium: Medium) -> int | None:
-    """The major version in isolinux's own text ("ISOLINUX 4.05"); None without one."""
+def _isolinux_major(medium: Medium) -> int | None:
+    """The first number of isolinux's version; None without one."""
     for path, node in medium.files.items():
         if path.rpartition("/")[2].lower() == "isolinux.bin":
-            try:
-                found = re.search(rb"ISOLINUX ([0-9]{1,2})\.", medium.head(node, _ISOLINUX_HEAD))
-            except Unreadable:
-                return None
-            return int(found[1]) if found else None
+            version = isolinux_version(medium, node)
+            return int(version.partition(".")[0]) if version else None
     return None
 
 
