@@ -3,6 +3,7 @@
 It knows no machine. What only a machine can tell (its ports, who else is on its wire), the wizard says there.
 """
 
+import base64
 import ipaddress
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,14 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 from isobuilder.errors import AnswersError
 from isobuilder.firstlogin import answers as files
 from isobuilder.firstlogin import rules
 from isobuilder.firstlogin.answers import HOST, KINDS, MAC, SERIAL, Section
+from isobuilder.firstlogin.cloud import sshkeys
+from isobuilder.firstlogin.cloud.questions import PRIVATE_KEY
 from isobuilder.firstlogin.model import Question
 from isobuilder.firstlogin.parts import Parts
+from isobuilder.schema import did_you_mean
 
 PARTS: Final = Parts()
+_KEY_BITS: Final = 3072
 
 
 @dataclass(frozen=True)
@@ -173,8 +181,9 @@ def _take(result: dict[str, Any], key: str, value: object, where: str, mistakes:
     given: list[object] = value if isinstance(value, list) else [value]
     words = [word for word in given if isinstance(word, str)]
     if rule is None:
-        known = ", ".join(PARTS.known_keys())
-        mistakes.append(f"{where}: the wizard has no such question; it has {known}")
+        known = PARTS.known_keys()
+        suggestion = did_you_mean(key, known) or f"; it has {', '.join(known)}"
+        mistakes.append(f"{where}: the wizard has no such question{suggestion}")
     elif len(words) < len(given):
         mistakes.append(f"{where}: is neither text nor an array of it")
     else:
@@ -251,3 +260,12 @@ def _unreachable(machines: Sequence[Machine]) -> Iterator[str]:
             continue
         if networks and not any(ipaddress.IPv4Address(gateway) in network for network in networks):
             yield f"{machine.place} gateway: no machine is in the network of {gateway}"
+
+
+def new_key_lines() -> tuple[str, str]:
+    """The two halves of a new key, as lines of an answers file: that of a front end, and that of its nodes."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
+    encoding, form = serialization.Encoding.DER, serialization.PrivateFormat.TraditionalOpenSSL
+    der = key.private_bytes(encoding, form, serialization.NoEncryption())
+    word = base64.b64encode(der).decode("ascii")
+    return f"{PRIVATE_KEY} = {word}", f"front-end-key = {sshkeys.public_key(word)}"

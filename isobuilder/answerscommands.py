@@ -12,7 +12,7 @@ answers_app = typer.Typer(help="Look after answers for the wizard.", no_args_is_
 
 @answers_app.command(short_help="Check answers files, also across machines.")
 def check(
-    paths: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Answers files.", readable=False)],
+    paths: Annotated[list[Path], typer.Argument(metavar="FILE", help="Answers files.", readable=False)],
 ) -> None:
     """Check answers files with the wizard's own rules, and all machines that they speak of against each other."""
     from isobuilder.answers import check_files
@@ -51,3 +51,15 @@ def new(
     except OSError as error:
         raise HostError(f"{path}: cannot be written: {error.strerror}") from error
     typer.echo(f"{path}: written; every question is explained in it")
+
+
+@answers_app.command(short_help="Make a front end's key for a rack.")
+def key() -> None:
+    """Make a pair of SSH keys for a front end and its nodes, and print the two lines for an answers file.
+
+    The first line is a secret of the front end; the second one is for its nodes.
+    """
+    from isobuilder.answers import new_key_lines
+
+    for line in new_key_lines():
+        typer.echo(line)

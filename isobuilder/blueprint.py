@@ -127,7 +127,11 @@ def read_blueprint(path: Path | None) -> Blueprint:
 
     Raises DefinitionError with all the mistakes of a file.
     """
-    definition = find_definition(path)
+    return complete(find_definition(path))
+
+
+def complete(definition: Definition) -> Blueprint:
+    """A definition with the files that it names. Raises DefinitionError with all the mistakes of a file."""
     release = load_release(definition)
     return Blueprint(definition, release, load_product(definition, release))
 

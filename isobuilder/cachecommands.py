@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from isobuilder.errors import TrustError, UsageError
+from isobuilder.options import CacheFolder
 
 if TYPE_CHECKING:
     from isobuilder.fetch.cache import Cache
 
 cache_app = typer.Typer(help="Look after the cache of downloads.", no_args_is_help=True, rich_markup_mode=None)
 
-CacheFolder = Annotated[
-    Path | None,
-    typer.Option("--cache-dir", help="Where downloads are kept; without it the user's cache.", show_default=False),
-]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 _SECONDS = {"h": 3600, "d": 86400, "w": 7 * 86400}
@@ -65,7 +62,7 @@ def info(
     if definition or USUAL_PLACE.exists():
         read = find_definition(definition)
         use = _use(read.folder / f"{read.name}.lock", cache)
-    sizes = {"files": found.files, "partial": found.partial}
+    sizes = {"files": found.files, "partial": found.partial, "made": found.made}
     if as_json:
         table: dict[str, object] = {"place": str(cache.root), "answers": len(found.answers)}
         table |= {name: {"count": len(some), "size": sum(one.size for one in some)} for name, some in sizes.items()}
@@ -75,6 +72,9 @@ def info(
     typer.echo(f"place: {cache.root}")
     typer.echo(f"files: {len(found.files)}, {filesize.decimal(sum(one.size for one in found.files))}")
     typer.echo(f"partial downloads: {len(found.partial)}, {filesize.decimal(sum(one.size for one in found.partial))}")
+    typer.echo(
+        f"made of files, to save work: {len(found.made)}, {filesize.decimal(sum(one.size for one in found.made))}"
+    )
     typer.echo(f"answers of servers, for --offline: {len(found.answers)}")
     if use:
         typer.echo(
@@ -126,7 +126,7 @@ def prune(
         return
     typer.echo(
         f"{'would remove' if dry_run else 'removed'} {pruned.files} files and {pruned.partial} partial downloads, "
-        f"{filesize.decimal(pruned.size)}"
+        f"{pruned.made} that were made of files, {filesize.decimal(pruned.size)}"
     )
 
 

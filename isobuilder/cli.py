@@ -8,17 +8,35 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
 from isobuilder import __version__
 from isobuilder.answerscommands import answers_app
 from isobuilder.cachecommands import cache_app
+from isobuilder.completion import VARIABLE, get_ready
+from isobuilder.costcommands import cost, why
+from isobuilder.diffcommand import diff as diff_media
+from isobuilder.doctorcommand import doctor
 from isobuilder.errors import BootError, HostError, IsobuilderError, UsageError
+from isobuilder.inspectcommand import inspect
+from isobuilder.labcommands import lab_app
+from isobuilder.options import CacheFolder, Offline, Quiet
+from isobuilder.rehearsecommand import rehearse
+from isobuilder.reportcommand import WithPictures, report
+from isobuilder.reproducecommand import reproduce
+from isobuilder.shellcommands import completion, manual
+from isobuilder.startcommands import init, releases, schema
 from isobuilder.verifycommand import verify
+
+if TYPE_CHECKING:
+    from isobuilder.fetch.fetcher import Fetcher
+    from isobuilder.lock import Lock
+    from isobuilder.progress import Progress
 
 OURS_IS_USED = "there is no {path}; this is the definition that ships with isobuilder"
 
@@ -46,49 +64,59 @@ DefinitionPath = Annotated[
         show_default=False,
     ),
 ]
-CacheFolder = Annotated[
-    Path | None,
-    typer.Option("--cache-dir", help="Where downloads are kept; without it the user's cache.", show_default=False),
-]
 
 
-def _offline(wanted: bool) -> bool:  # noqa: FBT001 - typer's callback
-    # Before any command imports a library that tries out a socket.
-    if wanted:
-        from isobuilder.fetch.offline import refuse_sockets
-
-        refuse_sockets()
-    return wanted
-
-
-Offline = Annotated[
-    bool,
-    typer.Option(
-        "--offline", callback=_offline, help="Touch no network: all that is needed is in the cache, or lies here."
-    ),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results, warnings and errors.")]
+app.command("init", short_help="Write a definition to begin with.")(init)
 
 
 @app.command(short_help="Build the ISO.")
 def build(
     definition: DefinitionPath = None,
     *,
-    output_dir: Annotated[Path, typer.Option("--output-dir", "-o", help="Where the ISO goes.")] = Path(),
+    output_dir: Annotated[
+        Path, typer.Option("--output-dir", "-o", help="Where the ISO goes.", readable=False)
+    ] = Path(),
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace an ISO that is there.")] = False,
+    sign: Annotated[
+        str | None,
+        typer.Option("--sign", metavar="KEY", help="Sign the .sha256 with this key of your gpg.", show_default=False),
+    ] = None,
+    with_report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write NAME.report.html beside the ISO.")
+    ] = True,
+    pictures: WithPictures = True,
+    timings: Annotated[bool, typer.Option("--timings", help="Say at the end where the time went.")] = False,
     offline: Offline = False,
     cache_dir: CacheFolder = None,
     quiet: Quiet = False,
 ) -> None:
-    """Build NAME-RELEASE-ARCH.iso and its .sha256, with the lock beside the definition or making one."""
+    """Build NAME-RELEASE-ARCH.iso, its .sha256, manifest and report, by the lock beside the definition or a new one."""
     from isobuilder.build import build as run
+    from isobuilder.progress import Timed, since_start, timing_lines
+    from isobuilder.provenance.signing import signing_with
+    from isobuilder.reporting import build_reporter
 
+    signing = signing_with(sign) if sign else None
     session = _Session(definition, cache_dir, offline=offline, quiet=quiet)
-    with session.fetcher as fetcher:
+    start = since_start()
+    progress = Timed(session.console)
+    reporter = build_reporter(output_dir / session.plan.iso_name, session.plan.release, progress, pictures=pictures)
+    with session.console.display(), session.fetcher_for(progress) as fetcher:
         written = run(
-            session.plan, fetcher, session.cache, output_dir, session.console, force=force, epoch=session.epoch
+            session.plan,
+            fetcher,
+            session.cache,
+            output_dir,
+            progress,
+            force=force,
+            epoch=session.epoch,
+            sign=signing,
+            report=reporter if with_report else None,
         )
     session.console.result(f"{written.path}: {written.size} bytes, sha256 {written.sha256}")
+    if timings:
+        for line in timing_lines(progress.timings, progress.seconds, start):
+            typer.echo(line, err=True)
 
 
 @app.command(short_help="Make the lock, check it, or compare it.")
@@ -107,11 +135,14 @@ def lock(
 ) -> None:
     """Choose every package and file, and write NAME.lock beside the definition; or check the one that is there.
 
+    Exit 8 when the medium would be larger than max-size; the lock is written all the same.
+
     --diff compares the lock that is there, or one that is named (OLD.lock), with what would be made now, or with a
     second lock (OLD.lock NEW.lock).
     """
     from isobuilder.lockdiff import compare
-    from isobuilder.locking import make_lock, matching_lock, read_old_lock, write_lock
+    from isobuilder.locking import matching_lock, read_old_lock, write_lock
+    from isobuilder.sizelimit import check_size
 
     if diff:
         _diff(definition, new, cache_dir, offline=offline, as_json=as_json, quiet=quiet)
@@ -119,17 +150,18 @@ def lock(
         raise UsageError(f"{new or '--json'}: only with --diff")
     session = _Session(definition, cache_dir, offline=offline, quiet=quiet)
     plan = session.plan
-    if not update and matching_lock(plan):
+    if not update and (there := matching_lock(plan)):
         session.console.result(f"{plan.lock_path}: matches the definition")
+        check_size(plan, there)
         return
     before = read_old_lock(plan)
-    with session.cache.in_use(), session.fetcher as fetcher:
-        after = make_lock(plan, fetcher, session.cache, session.console, epoch=session.epoch)
+    after = session.new_lock()
     write_lock(plan, after)
     for line in compare(before, after).lines() if before else []:
         session.console.result(line)
     count = sum(bool(package.roles) for package in after.packages)
     session.console.result(f"{plan.lock_path}: written, {count} packages on the medium")
+    check_size(plan, after)
 
 
 def _diff(
@@ -138,7 +170,6 @@ def _diff(
     """Say what differs between two locks, or a lock and what would be made now."""
     from isobuilder.lock import required_lock
     from isobuilder.lockdiff import compare
-    from isobuilder.locking import make_lock
 
     if second:
         old, new = required_lock(first or second), required_lock(second)
@@ -146,8 +177,7 @@ def _diff(
         is_lock = first is not None and first.suffix == ".lock"
         session = _Session(None if is_lock else first, cache_dir, offline=offline, quiet=quiet)
         old = required_lock(first if first and is_lock else session.plan.lock_path)
-        with session.cache.in_use(), session.fetcher as fetcher:
-            new = make_lock(session.plan, fetcher, session.cache, session.console, epoch=session.epoch)
+        new = session.new_lock()
     difference = compare(old, new)
     typer.echo(difference.json() if as_json else "\n".join(difference.lines()))
     raise typer.Exit(1 if difference.changes else 0)
@@ -222,20 +252,22 @@ def boot(
     )
 
 
-@app.command(short_help="Print the JSON Schema of a definition.")
-def schema() -> None:
-    """Print the JSON Schema of a definition, for editors."""
-    import json
-
-    from isobuilder.definition import Definition
-
-    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "isobuilder definition"}
-    typer.echo(json.dumps(dialect | Definition.model_json_schema(), indent=2))
-
-
+app.command("doctor", short_help="Say what this machine has and lacks.")(doctor)
+app.command("releases", short_help="List releases, and until when they have updates.")(releases)
+app.command("schema", short_help="Print the JSON Schema of a definition.")(schema)
 app.add_typer(answers_app, name="answers", short_help="Look after answers for the wizard.")
 app.command("verify", short_help="Examine a finished medium without booting it.")(verify)
+app.command("rehearse", short_help="Let machines go the whole way, from the menu to a cloud.")(rehearse)
+app.command("inspect", short_help="Say what is on a finished medium.")(inspect)
+app.command("report", short_help="Write a page about a finished medium.")(report)
+app.command("diff", short_help="Say what differs between two media.")(diff_media)
+app.command("reproduce", short_help="Build a medium again from what it carries, and compare.")(reproduce)
+app.command("why", short_help="Say why a package is on a medium.")(why)
+app.command("cost", short_help="Rank packages by what would go with them.")(cost)
 app.add_typer(cache_app, name="cache", short_help="Look after the cache of downloads.")
+app.add_typer(lab_app, name="lab", short_help="A cloud of virtual machines on one computer.")
+app.command("completion", short_help="Print what a shell needs to complete command lines.")(completion)
+app.command("manual", short_help="Print the man page.")(manual)
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
@@ -261,7 +293,7 @@ class _Session:
 
         from isobuilder.console import Console
         from isobuilder.fetch.cache import Cache, default_cache_root
-        from isobuilder.fetch.fetcher import Fetcher
+        from isobuilder.fetch.transfer import patience
         from isobuilder.plan import make_plan
         from isobuilder.releases import end_of_life_warning
 
@@ -273,7 +305,28 @@ class _Session:
         if warning := end_of_life_warning(self.plan.release, dt.datetime.now(tz=dt.UTC).date()):
             self.console.warning(warning)
         self.cache = Cache(cache_dir or default_cache_root(os.environ))
-        self.fetcher = Fetcher(self.cache, progress=self.console, folder=self.plan.definition.folder, offline=offline)
+        self._offline = offline
+        self._patience = patience(os.environ)
+
+    @property
+    def fetcher(self) -> "Fetcher":
+        return self.fetcher_for(self.console)
+
+    def fetcher_for(self, progress: "Progress") -> "Fetcher":
+        """A fetcher that tells `progress`."""
+        from isobuilder.fetch.fetcher import Fetcher
+
+        folder = self.plan.definition.folder
+        return Fetcher(self.cache, progress=progress, folder=folder, offline=self._offline, patience=self._patience)
+
+    def new_lock(self) -> "Lock":
+        """Make every choice anew."""
+        from isobuilder.locking import make_lock
+
+        with self.cache.in_use(), self.fetcher as fetcher:
+            return self.cache.whole(
+                lambda: make_lock(self.plan, fetcher, self.cache, self.console, epoch=self.epoch), self.console.warning
+            )
 
 
 def source_date_epoch(environ: Mapping[str, str]) -> int | None:
@@ -290,26 +343,54 @@ def source_date_epoch(environ: Mapping[str, str]) -> int | None:
 def main() -> NoReturn:
     """Run the command line and exit: the one place where an error becomes an exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if VARIABLE in os.environ:
+        get_ready()
     try:
         app()
     except IsobuilderError as error:
-        from isobuilder.console import Console
-
-        Console().error(error)
+        _tell(partial(_error, error))
         code: str | int | None = error.exit_code
     except SystemExit as stop:
         code = stop.code
         if code == EXIT_INTERRUPTED:
-            typer.echo("interrupted; run it again to go on", err=True)
+            _tell(partial(typer.echo, "interrupted; run it again to go on", err=True))
     except OSError as error:
         # Results that cannot be written; what the rooms meet on the disk they translate themselves.
-        typer.echo(f"error: {error}", err=True)
+        _tell(partial(typer.echo, f"error: {error}", err=True))
         code = HostError.exit_code
-    except Exception:  # noqa: BLE001 - the last resort: whatever came here is a bug of ours
-        traceback.print_exc()
-        typer.echo(f"isobuilder {__version__}: a bug. Please report the lines above, and the definition.", err=True)
-        code = EXIT_BUG
+    except Exception as error:  # noqa: BLE001 - the last resort: whatever came here is the machine's fault or ours
+        code = _unexpected(error)
     sys.exit(code)
+
+
+def _error(error: IsobuilderError) -> None:
+    from isobuilder.console import Console
+
+    Console().error(error)
+
+
+def _tell(say: Callable[[], object]) -> None:
+    """Say it, if anybody can be told: where a log is on a disk that is full, the exit code has to do."""
+    try:
+        say()
+        sys.stdout.flush()
+    except OSError:
+        # Python would try it once more when it ends, and then exit with a code of its own.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (1, 2):
+            os.dup2(nowhere, stream)
+
+
+def _unexpected(error: Exception) -> int:
+    """The exit code for what no room expected, once it is told: want of memory, or a bug of ours."""
+    # Python has no error of its own for a thread that cannot be started.
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "start new thread" in str(error)):
+        words = "error: there is too little memory for it, or a limit (ulimit -v, -u) leaves too little"
+        _tell(partial(typer.echo, words, err=True))
+        return HostError.exit_code
+    traceback.print_exc()
+    typer.echo(f"isobuilder {__version__}: a bug. Please report the lines above, and the definition.", err=True)
+    return EXIT_BUG
 
 
 def _interrupt(_signal: int, _frame: object) -> NoReturn:

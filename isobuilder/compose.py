@@ -13,19 +13,28 @@ from isobuilder.lock import BootFile, File, Lock, RepositoryFile
 from isobuilder.plan import Plan
 from isobuilder.releases import MBR, Bios
 from isobuilder.repository.comps import merge_comps
+from isobuilder.repository.pieces import Metadata, Piece, pieces_of
 from isobuilder.repository.repodata import write_repodata
 from isobuilder.tree import BootRecords, Cached, Content, GrubBios, Inline, Isolinux, Tree, UefiOnly
 from isobuilder.trust.rpmpayload import read_member
 
 EFI_IMAGE = "images/efiboot.img"
+# What lies there is in that image too.
+EFI_FOLDER = "EFI/"
 EFI_LABEL = "ANACONDA"
 MEMBER_LIMIT = 1 << 20
 # What is taken out of an ISO of the tree is a loader: GRUB's modules are some 3 MB.
 INSIDE_LIMIT = 64 << 20
 
 
-def compose(plan: Plan, lock: Lock, cache: Cache) -> Tree:
-    """The medium that `lock` describes; every file of the lock must be in the cache.
+def read_pieces(lock: Lock, cache: Cache) -> dict[str, Piece]:
+    """What metadata says of the packages on the medium, by their sha256. Raises as `pieces_of`."""
+    packages = [package for package in lock.packages if package.roles]
+    return pieces_of(packages, _metadata(lock, cache), epoch=lock.epoch, kept=cache.kept)
+
+
+def compose(plan: Plan, lock: Lock, cache: Cache, pieces: Mapping[str, Piece]) -> Tree:
+    """The medium that `lock` describes; every file of the lock must be in the cache. `pieces` are `read_pieces`'.
 
     Raises MediumError when two things want one path, TrustError when a cached file is not what it was.
     """
@@ -40,8 +49,8 @@ def compose(plan: Plan, lock: Lock, cache: Cache) -> Tree:
     files.add((kickstart.path, Inline(kickstart.text.encode())) for kickstart in plan.kickstarts)
     files.add((name, _cached(key, cache)) for name, key in _keys(lock))
     files.add((package.path, _cached(package.file, cache)) for package in lock.packages if package.roles)
-    files.add(_repodata(lock, cache))
-    efi = {path: _bytes(content, cache) for path, content in files.items() if path.startswith("EFI/")}
+    files.add(_repodata(lock, cache, pieces))
+    efi = {path: _bytes(content, cache) for path, content in files.items() if path.startswith(EFI_FOLDER)}
     esp = Inline(fat_image(efi, label=EFI_LABEL, epoch=lock.epoch, identity=identity))
     boot = _boot_records(plan.facts.boot.bios, esp, lock, cache)
     if isinstance(boot.efi, str):
@@ -112,24 +121,31 @@ def _keys(lock: Lock) -> Iterator[tuple[str, File]]:
         yield name, files[url]
 
 
-def _repodata(lock: Lock, cache: Cache) -> Iterator[tuple[str, Content]]:
-    metadata = {
-        repository.id: {kind: cache.check(file.sha256) for kind, file in repository.metadata.items()}
-        for repository in lock.repositories
-    }
-    comps = [paths["group"].read_bytes() for paths in metadata.values() if "group" in paths]
-    packages = [package for package in lock.packages if package.roles]
-    merged = merge_comps(comps) if comps else None
+def _repodata(lock: Lock, cache: Cache, pieces: Mapping[str, Piece]) -> Iterator[tuple[str, Content]]:
+    published = [r.metadata["group"].sha256 for r in lock.repositories if "group" in r.metadata]
+    comps = [cache.check(sha256).read_bytes() for sha256 in published]
     files = write_repodata(
-        packages,
-        metadata,
-        merged,
+        [package for package in lock.packages if package.roles],
+        _metadata(lock, cache),
+        merge_comps(comps) if comps else None,
+        pieces,
         epoch=lock.epoch,
         streams={active.stream for active in lock.modules},
         hotfixes={repository.id for repository in lock.repositories if repository.module_hotfixes},
+        kept=cache.kept,
     )
     for path, data in files.items():
         yield path, Inline(data)
+
+
+def _metadata(lock: Lock, cache: Cache) -> dict[str, Metadata]:
+    return {
+        repository.id: Metadata(
+            {kind: cache.path(file.sha256) for kind, file in repository.metadata.items()},
+            {kind: file.sha256 for kind, file in repository.metadata.items()},
+        )
+        for repository in lock.repositories
+    }
 
 
 def _mediainfo(plan: Plan, lock: Lock, files: Mapping[str, Content]) -> list[tuple[str, Content]]:

@@ -1,23 +1,25 @@
 """What a person or a log sees: progress and errors on stderr, results on stdout.
 
 The only room besides the command line that touches the terminal. On a terminal it draws; elsewhere it writes plain
-lines, and a heartbeat while long work goes on.
+lines, one for each stage, and a heartbeat while long work goes on.
 """
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
-from rich import filesize
 from rich.console import Console as Terminal
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-from rich.table import Column
+from rich.console import RenderableType
+from rich.live import Live
 from rich.text import Text
 
+from isobuilder.board import Board, Stage, finished, heartbeat
 from isobuilder.errors import IsobuilderError
+from isobuilder.progress import Expected
 
 HEARTBEAT_SECONDS = 30.0
+_FRAMES = 4
 # Calls what it is given again and again while its context lasts.
 Timer = Callable[[Callable[[], None]], AbstractContextManager[None]]
 
@@ -60,6 +62,9 @@ class Console:
             # A terminal gets lines that break between words; in a log a line stays one, however long it is.
             stream.soft_wrap = not stream.is_terminal
         self._clock = clock
+        self._board = Board()
+        self._displays = 0
+        self._said = 0.0
 
     def note(self, line: str) -> None:
         if not self._quiet:
@@ -76,58 +81,73 @@ class Console:
         """The failure, all of its findings, and what to do."""
         self._err.print(Text.assemble(("error: ", "bold red"), _plain(error.message)))
         for detail in error.details:
-            self._err.print(Text.assemble("  ", _plain(detail)))
+            text = _plain(detail)
+            # What is broken for a terminal stands further in than a finding's first line.
+            lines = text.wrap(self._err, self._err.width - 4) if self._err.is_terminal else [text]
+            for number, line in enumerate(lines):
+                line.rstrip()
+                self._err.print(Text.assemble("    " if number else "  ", line))
         if error.hint:
             self._err.print(Text.assemble(("hint: ", "bold"), _plain(error.hint)))
 
+    def expect(self, stages: Sequence[Expected]) -> None:
+        self._board.expect(stages)
+
+    def doing(self, what: str, done: int = 0, of: int = 0) -> None:
+        self._board.doing(_plain(what).plain, done, of)
+
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
-        if self._quiet:
-            yield lambda _done: None
-        elif self._err.is_terminal:
-            with self._drawn(title, total) as advance:
-                yield advance
-        else:
-            with self._plain(title, total) as advance:
-                yield advance
+        with self._running(title, total) as stage:
+            yield lambda count: self._board.advance(stage, count)
 
     @contextmanager
-    def _drawn(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
-        columns = (
-            TextColumn("{task.description:<10}"),
-            BarColumn(bar_width=None),
-            DownloadColumn(table_column=Column(no_wrap=True)),
-            TransferSpeedColumn(table_column=Column(no_wrap=True)),
-            TimeRemainingColumn(table_column=Column(no_wrap=True)),
-        )
-        with Progress(*columns, console=self._err) as progress:
-            task = progress.add_task(title, total=total)
-            yield lambda done: progress.advance(task, done)
+    def stretch(self, title: str) -> Iterator[None]:
+        with self._running(title, None):
+            yield
 
     @contextmanager
-    def _plain(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
-        lock = threading.Lock()
-        began = said = self._clock()
-        seen = 0
-        self.note(f"{title}: {filesize.decimal(total)}")
+    def display(self) -> Iterator[None]:
+        """One display of all that goes on meanwhile; on a terminal drawn anew all the time, in a log a heartbeat."""
+        self._displays += 1
+        try:
+            if self._displays > 1 or self._quiet:
+                yield
+            elif self._err.is_terminal:
+                with Live(get_renderable=self._drawn, console=self._err, refresh_per_second=_FRAMES):
+                    yield
+            else:
+                with self._timer(self._beat):
+                    yield
+        finally:
+            self._displays -= 1
+            if not self._displays:
+                self._board = Board()
 
-        def advance(done: int) -> None:
-            nonlocal seen
-            with lock:
-                seen += done
+    @contextmanager
+    def _running(self, title: str, total: int | None) -> Iterator[Stage]:
+        with self.display():
+            board = self._board
+            self._said = self._clock()
+            stage = board.begin(title, total, self._clock())
+            try:
+                yield stage
+            finally:
+                board.end(stage, self._clock())
+                self._said = self._clock()
+            if not self._err.is_terminal:
+                self.note(finished(stage))
 
-        def beat() -> None:
-            nonlocal said
-            with lock:
-                now = self._clock()
-                if now - said >= HEARTBEAT_SECONDS:
-                    said = now
-                    self.note(f"{title}: {filesize.decimal(seen)} of {filesize.decimal(total)}")
+    def _drawn(self) -> RenderableType:
+        return Text("\n".join(self._board.rows(self._clock(), self._err.width)), no_wrap=True)
 
-        # Not by what advances: a log should show that work which stands still is alive.
-        with self._timer(beat):
-            yield advance
-        self.note(f"{title}: done in {self._clock() - began:.1f} s")
+    def _beat(self) -> None:
+        """Not by what advances: a log should show that work which stands still is alive."""
+        now = self._clock()
+        stage = self._board.look(now)
+        if stage and now - self._said >= HEARTBEAT_SECONDS:
+            self._said = now
+            self.note(heartbeat(stage, now))
 
 
 def _plain(line: str) -> Text:

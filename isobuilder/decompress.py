@@ -15,8 +15,9 @@ import zstandard
 
 # A decoder's window is its memory: `xz -9` needs 65 MiB, `zstd --ultra -22` 128 MiB.
 _WINDOW: Final = 128 << 20
+_INPUT: Final = 1 << 16
 # zstd gives all that a piece of input holds at once, and four bytes can hold 128 KiB: 32 MiB for this much.
-_INPUT: Final = 1 << 10
+_ZSTD_INPUT: Final = 1 << 10
 _OUTPUT: Final = 1 << 20
 
 _MAGIC: Final[Mapping[bytes, str]] = MappingProxyType(
@@ -108,15 +109,16 @@ def decompressed(source: BinaryIO, name: str) -> Iterator[bytes]:
     if name == "none":
         yield from iter(functools.partial(source.read, _OUTPUT), b"")
         return
-    data = yield from _stream(_DECODERS[name](), b"", source)
+    most = _ZSTD_INPUT if name == "zstd" else _INPUT
+    data = yield from _stream(_DECODERS[name](), b"", source, most)
     while data := _without_padding(data, source):
-        data = yield from _stream(_DECODERS[name](), data, source)
+        data = yield from _stream(_DECODERS[name](), data, source, most)
 
 
-def _stream(decoder: _Decoder, data: bytes, source: BinaryIO) -> Generator[bytes, None, bytes]:
-    """One stream, which begins with `data`; what was read behind its end is returned."""
+def _stream(decoder: _Decoder, data: bytes, source: BinaryIO, most: int) -> Generator[bytes, None, bytes]:
+    """One stream, which begins with `data`, read `most` bytes at a time; what lies behind its end is returned."""
     while not decoder.eof:
-        if decoder.needs_input and not data and not (data := source.read(_INPUT)):
+        if decoder.needs_input and not data and not (data := source.read(most)):
             raise DecompressionError("it ends too soon")
         try:
             plain = decoder.decompress(data, _OUTPUT)
@@ -132,6 +134,6 @@ def _stream(decoder: _Decoder, data: bytes, source: BinaryIO) -> Generator[bytes
 def _without_padding(data: bytes, source: BinaryIO) -> bytes:
     """`data` from its first byte that is not zero, reading on while there is none."""
     rest = data.lstrip(b"\0")
-    while not rest and (data := source.read(_INPUT)):
+    while not rest and (data := source.read(_ZSTD_INPUT)):
         rest = data.lstrip(b"\0")
     return rest

@@ -4,6 +4,7 @@ Everything in it is checked here, so that what reaches a template, a path or a k
 harmless. It reads no other file: release, kickstarts and keys that it names are read by their own rooms.
 """
 
+import os
 import re
 import zoneinfo
 from decimal import Decimal
@@ -23,6 +24,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from isobuilder.addresses import Folder, Source, Url, as_address
 from isobuilder.answers import check_table, table_as_text, table_schema
+from isobuilder.errors import DefinitionError
 from isobuilder.resources import data_folder
 from isobuilder.schema import Many, Matching, OneOrMany, Table, did_you_mean, load_toml
 
@@ -291,9 +293,10 @@ class RoleDefinition(Table):
 class Definition(Table):
     """A whole definition file; `path` is where it was read, `folder` what its own paths are relative to.
 
-    `source` is an installer DVD of the release, as an ISO or a folder, which takes the place of the installer's tree
-    and of the release's own repositories. `keys` is a folder (or an ISO) that has all key files, by the names that they
-    are published under. `answers` are for the wizard of the first login, in its canonical form.
+    A medium larger than `max_size` is not made. `source` is an installer DVD of the release, as an ISO or a folder,
+    which takes the place of the installer's tree and of the release's own repositories. `keys` is a folder (or an ISO)
+    that has all key files, by the names that they are published under. `answers` are for the wizard of the first login,
+    in its canonical form.
     """
 
     version: Literal[1]
@@ -304,6 +307,7 @@ class Definition(Table):
         Annotated[str, Matching(r"[A-Za-z0-9._/-]{1,200}", "a product's name, or the path of its folder")] | None
     ) = None
     volume_id: VolumeId | None = None
+    max_size: Size | None = None
     source: RepositorySource | None = None
     keys: RepositorySource | None = None
     install: Install = Install()
@@ -313,14 +317,35 @@ class Definition(Table):
     answers: Annotated[dict[str, Any], AfterValidator(check_table), WithJsonSchema(table_schema())] | None = None
 
     _path: Path = PrivateAttr(default=Path())
+    _read_from: Path = PrivateAttr(default=Path())
+    _within: Path | None = PrivateAttr(default=None)
 
     @property
     def path(self) -> Path:
         return self._path
 
     @property
+    def read_from(self) -> Path:
+        """The file whose text this is: another than `path` for the definition that ships with isobuilder."""
+        return self._read_from
+
+    @property
     def folder(self) -> Path:
         return self._path.parent
+
+    def named(self, folder: Path, wanted: str) -> Path:
+        """The path of what is called `wanted` in a file of `folder`.
+
+        Raises DefinitionError when this definition came with a medium, and that is none of the files which came too.
+        """
+        path = folder / wanted
+        if self._within and not Path(os.path.normpath(path)).is_relative_to(self._within):
+            raise DefinitionError(
+                f"{wanted!r} is not among the files that came with the medium",
+                hint="Name it by a path from the folder of what names it, and build the medium again; "
+                "it then carries that file.",
+            )
+        return path
 
     @property
     def answers_text(self) -> str | None:
@@ -339,12 +364,17 @@ def find_definition(path: Path | None) -> Definition:
     That one behaves as if it lay in the current folder. Raises DefinitionError that lists every mistake with its key.
     """
     place = path or USUAL_PLACE
-    shipped = path is None and not place.exists()
+    # A link that leads nowhere is somebody's definition all the same, and not ours.
+    shipped = path is None and not os.path.lexists(place)
     return load_definition(data_folder("kickstarts") / SHIPPED if shipped else place, place=place)
 
 
-def load_definition(path: Path, *, place: Path | None = None) -> Definition:
-    """Read the definition at `path`, as one that lies at `place`. Raises DefinitionError like `find_definition`."""
+def load_definition(path: Path, *, place: Path | None = None, within: Path | None = None) -> Definition:
+    """Read the definition at `path`, as one that lies at `place`. Raises DefinitionError like `find_definition`.
+
+    No file that it names is taken from outside of the folder `within`.
+    """
     definition = load_toml(path, Definition, "definition")
-    definition._path = place or path  # noqa: SLF001 - a value of the file's place, not of its text
+    # Values of the file's place, not of its text.
+    definition._path, definition._read_from, definition._within = place or path, path, within  # noqa: SLF001
     return definition

@@ -4,6 +4,7 @@ This module imports nothing of ours. The exit codes are part of the interface: s
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -63,6 +64,18 @@ class TrustError(IsobuilderError):
     """A signature, a key or a checksum is not the one that was promised."""
 
     exit_code = 5
+
+
+class DamagedError(TrustError):
+    """The files at `paths` in the cache are not what they were when they came: without them, they come again."""
+
+    def __init__(self, message: str, paths: Iterable[Path], *, details: Iterable[str] = ()) -> None:
+        super().__init__(
+            message,
+            details=details,
+            hint="isobuilder cache verify removes them; then they are fetched again. The disk may be failing.",
+        )
+        self.paths = tuple(paths)
 
 
 class ResolveError(IsobuilderError):

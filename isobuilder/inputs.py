@@ -1,35 +1,42 @@
 """What a lock names, brought into the cache and found to be good: after this, a medium needs no network."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from isobuilder.budget import make_budget
-from isobuilder.errors import TrustError
 from isobuilder.fetch.cache import Cache
 from isobuilder.fetch.download import Wanted
 from isobuilder.fetch.failover import Place
 from isobuilder.fetch.fetcher import Fetcher
-from isobuilder.lock import File, Lock, LockedRepository, Package, RepositoryFile
-from isobuilder.progress import Progress
+from isobuilder.lock import File, Lock, LockedRepository, RepositoryFile
+from isobuilder.progress import Expected, Progress
 from isobuilder.repository.mirrors import REPOMD
-from isobuilder.trust.packages import verify_digests, verify_package
-from isobuilder.trust.signatures import Keyring, Signer
+from isobuilder.signed import PackageChecks
+from isobuilder.trust.signatures import Signer
 
 
-def fetch_inputs(lock: Lock, fetcher: Fetcher, cache: Cache, output: Path, progress: Progress) -> None:
+def fetch_inputs(lock: Lock, fetcher: Fetcher, cache: Cache, output: Path, progress: Progress) -> dict[str, Signer]:
     """Bring what the lock names and the cache lacks, having said how much it is and looked whether there is room.
 
-    Raises HostError when what is missing does not fit into the cache, or the medium into the folder `output`, which is
-    made.
+    Who signed each package, as `PackageChecks.finish`: they are looked at while others are still under way. Raises
+    HostError when what is missing does not fit into the cache, or the medium into the folder `output`, which is made,
+    and TrustError with all packages that are not to be trusted.
     """
     files = locked_files(lock)
     budget = make_budget(lock, files, cache, output)
     for line in budget.lines():
         progress.note(line)
     budget.check()
-    fetcher.fetch_all(files, title="Packages")
+    progress.expect([Expected("Packages", budget.missing_size)])
+    fetcher.fetch_all([_at_its_address(key.file) for key in lock.keys], title="Keys")
+    checks = PackageChecks(lock, cache)
+    if budget.missing:
+        fetcher.fetch_all(files, title="Packages", landed=checks.landed)
+    else:
+        with progress.task("Packages", 0):
+            pass
     for file in files:
         cache.mark_used(file.sha256)
+    return checks.finish(progress)
 
 
 def locked_files(lock: Lock) -> list[Wanted]:
@@ -73,48 +80,3 @@ def _at_its_address(file: File) -> Wanted:
 
 def _on_mirrors(repository: LockedRepository, file: RepositoryFile) -> Wanted:
     return Wanted(Place(repository.baseurl, file.path), file.sha256, file.size)
-
-
-def check_packages(lock: Lock, cache: Cache, progress: Progress) -> dict[str, Signer]:
-    """Every package is what the lock says and signed by a key that its repository pins: by which, by package's sha256.
-
-    Packages that the definition takes unsigned are not in the result. Raises TrustError with all that are not.
-    """
-    keyrings = _keyrings(lock, cache)
-    signers: dict[str, Signer] = {}
-    findings: list[str] = []
-    hints: dict[str, None] = {}
-    with progress.task("Signatures", sum(package.file.size for package in lock.packages)) as advance:
-        for package in lock.packages:
-            try:
-                if signer := _check(package, keyrings, cache):
-                    signers[package.file.sha256] = signer
-            except TrustError as error:
-                findings.append(f"{package.nevra} of repository {package.repository}: {error.message}")
-                hints[error.hint] = None
-            advance(package.file.size)
-    if findings:
-        raise TrustError(f"{len(findings)} packages are not to be trusted", details=findings, hint=" ".join(hints))
-    return signers
-
-
-def _check(package: Package, keyrings: Mapping[str, Keyring], cache: Cache) -> Signer | None:
-    path = cache.check(package.file.sha256)
-    if keyring := keyrings.get(package.repository):
-        return verify_package(path, keyring, nevra=package.nevra)
-    verify_digests(path, nevra=package.nevra)
-    return None
-
-
-def _keyrings(lock: Lock, cache: Cache) -> dict[str, Keyring]:
-    """The pinned keys of each repository that has to be signed."""
-    files = {key.file.sha256: cache.check(key.file.sha256).read_bytes() for key in lock.keys}
-    return {
-        repository.id: Keyring.from_files(
-            [files[key.file.sha256] for key in lock.keys if repository.id in key.repositories],
-            repository.fingerprints,
-            sha1=repository.sha1,
-        )
-        for repository in lock.repositories
-        if repository.trust == "signed"
-    }

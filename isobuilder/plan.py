@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from isobuilder.blueprint import Blueprint, read_blueprint
+from isobuilder.blueprint import Blueprint, complete
 from isobuilder.bootmenu.entries import make_menu
 from isobuilder.bootmenu.render import menu_files
-from isobuilder.definition import Definition
+from isobuilder.definition import Definition, find_definition
 from isobuilder.kickstart.rendering import Kickstart, render_roles
 from isobuilder.lock import digests
+from isobuilder.provenance.carried import Carried, carry
 from isobuilder.releases import ArchFacts, Release
 
 
@@ -18,13 +19,15 @@ from isobuilder.releases import ArchFacts, Release
 class Plan:
     """A blueprint with its kickstarts and menus, checked, before anything is fetched.
 
-    `menus` are the menus' files by path on the medium; `made_from` has a digest for each input, by its dotted name.
+    `menus` are the menus' files by path on the medium; `made_from` has a digest for each input, by its dotted name;
+    `carried` are the files of the user's that the medium has.
     """
 
     blueprint: Blueprint
     kickstarts: tuple[Kickstart, ...]
     menus: Mapping[str, bytes]
     made_from: Mapping[str, str]
+    carried: Carried
 
     @property
     def definition(self) -> Definition:
@@ -52,14 +55,20 @@ def make_plan(path: Path | None) -> Plan:
 
     Raises DefinitionError, KickstartError or MediumError, each with all the mistakes of its kind.
     """
-    blueprint = read_blueprint(path)
-    definition, release = blueprint.definition, blueprint.release
+    return plan_of(find_definition(path))
+
+
+def plan_of(definition: Definition) -> Plan:
+    """The plan of a definition that was read. Raises as `make_plan`."""
+    blueprint = complete(definition)
+    release = blueprint.release
     kickstarts = render_roles(blueprint)
     menus = menu_files(make_menu(kickstarts, blueprint), blueprint)
     product = {"product": blueprint.product, "edition": blueprint.edition}
     made_from = {
-        **digests("definition", definition.model_dump(by_alias=True, mode="json")),
-        **digests("release", release.model_dump(by_alias=True, mode="json")),
+        # How large a medium may be, and who says until when a release has updates, changes no bit of it.
+        **digests("definition", definition.model_dump(by_alias=True, mode="json", exclude={"max_size"})),
+        **digests("release", release.model_dump(by_alias=True, mode="json", exclude={"end_of_life_source"})),
         **{
             key: digest
             for name, value in product.items()
@@ -69,4 +78,4 @@ def make_plan(path: Path | None) -> Plan:
         **digests("kickstart", {kickstart.role: kickstart.text for kickstart in kickstarts}),
         **digests("menu", {path: sha256(data).hexdigest() for path, data in menus.items()}),
     }
-    return Plan(blueprint, kickstarts, menus, made_from)
+    return Plan(blueprint, kickstarts, menus, made_from, carry(blueprint, kickstarts))

@@ -75,7 +75,7 @@ def load_product(definition: Definition, release: Release) -> Product | None:
     """
     if definition.product is None:
         return None
-    product = _load(definition.product, definition.folder, "product", EXTENDS_DEPTH)
+    product = _load(definition.product, definition.folder, "product", EXTENDS_DEPTH, definition)
     if release.id not in product.release:
         served = ", ".join(f"{name} (version {edition.version})" for name, edition in product.release.items())
         raise DefinitionError(
@@ -87,12 +87,14 @@ def load_product(definition: Definition, release: Release) -> Product | None:
     return product
 
 
-def _load(name: str, beside: Path, key: str, depth: int) -> Product:
+def _load(name: str, beside: Path, key: str, depth: int, definition: Definition) -> Product:
     if depth == 0:
         raise DefinitionError(f"{key}: products extend each other {EXTENDS_DEPTH} deep and more")
-    folder = beside / name if "/" in name else _shipped(name, key)
+    folder = definition.named(beside, name) if "/" in name else _shipped(name, key)
     product = load_toml(folder / PRODUCT_FILE, Product, "product file")
-    base = _load(product.extends, folder, f"{folder / PRODUCT_FILE}: extends", depth - 1) if product.extends else None
+    base = None
+    if product.extends:
+        base = _load(product.extends, folder, f"{folder / PRODUCT_FILE}: extends", depth - 1, definition)
     roles = {role.id: role for role in (*(base.role if base else ()), *product.role)}
     editions = {**(base.release if base else {}), **product.release}
     merged = product.model_copy(update={"role": tuple(roles.values()), "release": editions})

@@ -1,8 +1,19 @@
-"""How long work tells that it is alive. The rooms know this protocol only; `console.py` draws it."""
+"""How long work tells that it is alive. The rooms know this protocol only; `console.py` shows it."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A stage that will come: `total` bytes, None where it is not measured in bytes or nobody knows yet."""
+
+    title: str
+    total: int | None = None
 
 
 class Progress(Protocol):
@@ -13,6 +24,18 @@ class Progress(Protocol):
 
         Any thread may call it.
         """
+        ...
+
+    def stretch(self, title: str) -> AbstractContextManager[None]:
+        """A stretch of work that is not measured in bytes."""
+        ...
+
+    def expect(self, stages: Sequence[Expected]) -> None:
+        """These stretches will come, in this order."""
+        ...
+
+    def doing(self, what: str, done: int = 0, of: int = 0) -> None:
+        """What the work that goes on waits for, and how many things are `done` of all. Any thread may call it."""
         ...
 
     def note(self, line: str) -> None:
@@ -31,8 +54,118 @@ class Silent:
     def task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:  # noqa: ARG002
         yield lambda _done: None
 
+    @contextmanager
+    def stretch(self, title: str) -> Iterator[None]:  # noqa: ARG002
+        yield
+
+    def expect(self, stages: Sequence[Expected]) -> None:
+        pass
+
+    def doing(self, what: str, done: int = 0, of: int = 0) -> None:
+        pass
+
     def note(self, line: str) -> None:
         pass
 
     def warning(self, line: str) -> None:
         pass
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How many seconds a stretch of work took, of how many bytes; None where it is not measured in bytes.
+
+    `inside` is the title of a stretch that it was a part of, "" for none.
+    """
+
+    title: str
+    seconds: float
+    size: int | None = None
+    inside: str = ""
+
+
+class Timed:
+    """Tells another listener, and keeps how long each stretch of work took; several of one title count together."""
+
+    def __init__(self, listener: Progress, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._listener = listener
+        self._clock = clock
+        self._began = clock()
+        self._timings: dict[str, Timing] = {}
+        self._open: list[str] = []
+
+    @property
+    def timings(self) -> tuple[Timing, ...]:
+        """The stretches in the order in which they began."""
+        return tuple(self._timings.values())
+
+    @property
+    def seconds(self) -> float:
+        """Since this began."""
+        return self._clock() - self._began
+
+    @contextmanager
+    def task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+        with self._timed(title, total), self._listener.task(title, total) as advance:
+            yield advance
+
+    @contextmanager
+    def stretch(self, title: str) -> Iterator[None]:
+        with self._timed(title, None), self._listener.stretch(title):
+            yield
+
+    def expect(self, stages: Sequence[Expected]) -> None:
+        self._listener.expect(stages)
+
+    def doing(self, what: str, done: int = 0, of: int = 0) -> None:
+        self._listener.doing(what, done, of)
+
+    def note(self, line: str) -> None:
+        self._listener.note(line)
+
+    def warning(self, line: str) -> None:
+        self._listener.warning(line)
+
+    @contextmanager
+    def _timed(self, title: str, size: int | None) -> Iterator[None]:
+        began = self._clock()
+        self._timings.setdefault(title, Timing(title, 0.0, inside=self._open[-1] if self._open else ""))
+        self._open.append(title)
+        try:
+            yield
+        finally:
+            self._open.remove(title)
+            before = self._timings[title]
+            bytes_done = before.size if size is None else (before.size or 0) + size
+            self._timings[title] = replace(before, seconds=before.seconds + self._clock() - began, size=bytes_done)
+
+
+def since_start() -> float:
+    """How many seconds ago this process began, as far as the system says."""
+    with suppress(OSError, ValueError, IndexError):
+        # proc(5): behind the name in parentheses, field 22 is the start after the boot, in ticks of 1/100 s.
+        ticks = int(
+            Path("/proc/self/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[19]
+        )
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / 100)
+    return 0.0
+
+
+def timing_lines(timings: Sequence[Timing], seconds: float, start: float) -> Iterator[str]:
+    """Where `seconds` went, a line for each stretch, its parts further in; `start` seconds were gone before."""
+    from rich import filesize
+
+    total = seconds + start
+    outer = [timing for timing in timings if not timing.inside]
+    rest = seconds - sum(timing.seconds for timing in outer)
+    rows = [Timing("Start and definition", start)]
+    for timing in outer:
+        rows.append(timing)
+        rows += [replace(part, title=f"  {part.title}") for part in timings if part.inside == timing.title]
+    rows += [Timing("Between them", rest), Timing("All", total)]
+    for row in rows:
+        pace = ""
+        if row.size:
+            pace = f"  {filesize.decimal(row.size)}"
+            pace += f", {filesize.decimal(int(row.size / row.seconds))}/s" if row.seconds > 0.01 else ""
+        yield f"{row.title:<24}{row.seconds:8.2f} s {row.seconds / total if total else 0:5.0%}{pace}"

@@ -111,7 +111,7 @@ def load_toml(path: Path, model: type[M], what: str) -> M:
     try:
         return model.model_validate(table, by_alias=True, by_name=False)
     except ValidationError as error:
-        mistakes = [_mistake(model, finding) for finding in error.errors()]
+        mistakes = [_mistake(model, finding) for finding in _told(error)]
         raise DefinitionError(
             f"{path}: {len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''} in the {what}",
             details=mistakes,
@@ -126,6 +126,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if near:
         return f"; did you mean {near[0]!r}?"
     return f"; known: {', '.join(names)}" if 0 < len(names) <= LISTED_AT_MOST else ""
+
+
+def _told(error: ValidationError) -> list[Mapping[str, Any]]:
+    """What was found, but for arrays that are too short because what is in them was refused."""
+    findings = [finding for finding in error.errors() if finding["type"] != "too_short" or not finding["input"]]
+    return list[Mapping[str, Any]](findings)
 
 
 def _mistake(model: type[BaseModel], finding: Mapping[str, Any]) -> str:

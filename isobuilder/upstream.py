@@ -4,8 +4,10 @@ This is the one look that the lock is made from. Whatever it gives has a checksu
 which came, and says so.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from isobuilder.definition import Repository
 from isobuilder.errors import FetchError, TrustError
@@ -18,6 +20,8 @@ from isobuilder.releases import Boot
 from isobuilder.repository.mirrors import REPOMD, Mirrors, parse_metalink, parse_mirrorlist
 from isobuilder.repository.repomd import Repomd, TreeInfo, metadata_files, parse_repomd, parse_treeinfo
 from isobuilder.trust.signatures import Keyring, pinned_in
+
+T = TypeVar("T")
 
 KEY_LIMIT = 1 << 20
 METADATA_LIMIT = 16 << 20
@@ -51,7 +55,9 @@ def look(
     fetcher.require(_first_addresses(repositories, boot, tree))
     keys = {url: fetcher.read(url, limit=KEY_LIMIT) for url in addresses}
     found = [_repository(repository, arch, keys, fetcher, cache) for repository in repositories]
-    treeinfo = parse_treeinfo(fetcher.read(f"{tree}.treeinfo", limit=METADATA_LIMIT), where=f"{tree}.treeinfo")
+    treeinfo = parse_treeinfo(
+        _twice(lambda url: fetcher.read(url, limit=METADATA_LIMIT), f"{tree}.treeinfo"), where=f"{tree}.treeinfo"
+    )
     if treeinfo.arch != arch:
         raise TrustError(f"{tree}.treeinfo: this is a tree of {treeinfo.arch}, not {arch}")
     newest = max([treeinfo.timestamp, *(one.repomd.timestamp for _, one in found)])
@@ -203,10 +209,10 @@ def _boot_files(boot: Boot, tree: str, treeinfo: TreeInfo, fetcher: Fetcher, cac
     for path in boot.tree_files:
         url = f"{tree}{path}"
         if sha256 := treeinfo.checksums.get(path):
-            file = File(url=url, sha256=sha256, size=fetcher.size(url))
+            file = File(url=url, sha256=sha256, size=_twice(fetcher.size, url))
             files.append(BootFile(path=path, file=file, vouched_by="treeinfo"))
         else:
-            file = _file(url, fetcher.read(url, limit=LOADER_LIMIT), cache)
+            file = _file(url, _loader(url, fetcher), cache)
             files.append(BootFile(path=path, file=file, vouched_by="nobody"))
     isos = {iso: _vouched_iso(iso, tree, treeinfo, fetcher) for iso in set(boot.inside.values())}
     files += [
@@ -223,7 +229,26 @@ def _vouched_iso(path: str, tree: str, treeinfo: TreeInfo, fetcher: Fetcher) -> 
             f"{url}: boot files lie inside this ISO, and the tree's .treeinfo has no checksum of it",
             hint="The release file's key boot.bios.inside names it.",
         )
-    return File(url=url, sha256=sha256, size=fetcher.size(url))
+    return File(url=url, sha256=sha256, size=_twice(fetcher.size, url))
+
+
+def _loader(url: str, fetcher: Fetcher) -> bytes:
+    data = _twice(lambda url: fetcher.read(url, limit=LOADER_LIMIT), url)
+    # What networks that want a login, and servers that have lost a file, answer as if all were well.
+    if re.match(rb"\s*<(?:!doctype|html|head|\?xml)\b", data[:256], re.IGNORECASE):
+        raise TrustError(f"{url}: is a page for a browser, and no boot file", hint="Look at it with a browser.")
+    return data
+
+
+def _twice(ask: Callable[[str], T], url: str) -> T:
+    """What comes from `url`, where no checksum says whether it is right: asked for twice, against a bad connection."""
+    first = ask(url)
+    if ask(url) != first:
+        raise TrustError(
+            f"{url}: nobody vouches for it, and it was not the same when it was asked for again",
+            hint="The server is being changed, or the connection is bad. Run this again, or use another mirror.",
+        )
+    return first
 
 
 def _file(url: str, data: bytes, cache: Cache) -> File:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from isobuilder.completion import release_ids
 from isobuilder.errors import MediumError, UsageError
 
 
@@ -27,6 +28,7 @@ def verify(
         str | None,
         typer.Option(
             "--release",
+            autocompletion=release_ids,
             help="Judge kickstarts by this release, or by a release file (a path that ends in .toml); without it by "
             "the version that the medium says.",
             show_default=False,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.practice.mirror import ensure_mirror, write_demo
 from tests.practice.server import serve
@@ -17,6 +18,11 @@ from tests.stock_media import ALL_STOCK, PACKAGES, StockMedium, make_packages, s
 _NETWORK_VARIABLES = frozenset(
     {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "curl_ca_bundle", "ssl_cert_file"}
 )
+
+
+# A change is judged by the same examples each time, on any machine; `--hypothesis-profile default` searches for others.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,8 +36,9 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def loopback_environ() -> dict[str, str]:
-    """The environment without what would send a request for loopback elsewhere."""
-    return {name: value for name, value in os.environ.items() if name.lower() not in _NETWORK_VARIABLES}
+    """The environment without what would send a request for loopback elsewhere; builds start no machine in it."""
+    environ = {name: value for name, value in os.environ.items() if name.lower() not in _NETWORK_VARIABLES}
+    return {**environ, "ISOBUILDER_PICTURES": "0"}
 
 
 @pytest.fixture(scope="session")

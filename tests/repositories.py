@@ -6,13 +6,17 @@ import hashlib
 import lzma
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import createrepo_c
 import zstandard
 
+from isobuilder.kept import Kept
+from isobuilder.lock import Package
+from isobuilder.repository import repodata
+from isobuilder.repository.pieces import Metadata, pieces_of
 from isobuilder.resolve.pool import Source
 
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
@@ -144,3 +148,25 @@ def publish(folder: Path, target: Path) -> Source:
         files["group" if kind == "comps" else kind] = copy
     (target / "repodata" / "repomd.xml").write_text(repomd.xml_dump(), encoding="utf-8")
     return Source("base", 99, files)
+
+
+def write_repodata(
+    packages: Sequence[Package],
+    metadata: Mapping[str, Mapping[str, Path]],
+    comps: bytes | None,
+    *,
+    epoch: int,
+    streams: Collection[str] = (),
+    hotfixes: Collection[str] = (),
+    kept: Kept | None = None,
+) -> dict[str, bytes]:
+    """The repodata of a medium, from metadata whose checksums are those that it has."""
+    known = {name: _with_checksums(files) if kept else Metadata(files, {}) for name, files in metadata.items()}
+    pieces = pieces_of(packages, known, epoch=epoch, kept=kept)
+    return repodata.write_repodata(
+        packages, known, comps, pieces, epoch=epoch, streams=streams, hotfixes=hotfixes, kept=kept
+    )
+
+
+def _with_checksums(files: Mapping[str, Path]) -> Metadata:
+    return Metadata(files, {kind: hashlib.sha256(path.read_bytes()).hexdigest() for kind, path in files.items()})

@@ -213,10 +213,12 @@ class Scratch:
 
     def _mount(self, words: List[str]) -> Result:
         place = self.path("var/lib/cloud-setup/medium")
-        if words[0] == "umount":
-            os.unlink(os.path.join(place, "rack.ini"))
-        else:
-            os.link(self.path(words[-2]), os.path.join(place, "rack.ini"))
+        # A medium is a folder of files here.
+        for name in os.listdir(place if words[0] == "umount" else self.path(words[-2])):
+            if words[0] == "umount":
+                os.unlink(os.path.join(place, name))
+            else:
+                os.link(os.path.join(self.path(words[-2]), name), os.path.join(place, name))
         return Result(0, "")
 
     def _record(self, words: List[str]) -> None:

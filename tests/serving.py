@@ -117,6 +117,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self.do_GET()
 
+    def do_CONNECT(self) -> None:
+        """Asked for as a proxy; the path is the server's name and port."""
+        self.do_GET()
+
     def do_GET(self) -> None:
         mirror = self.mirror
         mirror.requests.append((self.path, dict(self.headers)))
@@ -161,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
             if value:
                 self.send_header(name, value)
         self.end_headers()
-        if fault.cut is not None or "Content-Length" in fault.headers:
+        if fault.cut is not None or ("Content-Length" in fault.headers and self.command != "HEAD"):
             self.close_connection = True
         try:
             self.wfile.write(b"" if self.command == "HEAD" else body[: fault.cut])

@@ -207,13 +207,18 @@ def test_the_script_tells_the_wizard_what_it_should_know(shell: tuple[str, ...],
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/cmdline").write_text("a=b cloud.answers=hd:LABEL=RACK:/r.ini xcloud.answers=no *\n")
     role = {"id": "rack", "title": 'A "$(touch PWNED)" `touch PWNED` node'}
-    text = render_part("first-login", role=role, machine="\n  BRIDGE=br0\n", answers="[all]\nntp = $(touch PWNED)\n")
+    places = {"label": "RACK-9", "medium_path": "/run/install/repo", "root_path": "/mnt/sysroot"}
+    answers = "[all]\nntp = $(touch PWNED)\n"
+    text = render_part("first-login", role=role, machine="\n  BRIDGE=br0\n", answers=answers, **places)
     assert complaints(f"%post\n{text}%end\n") == []
     for _ in range(2):
         done = run_script(text, shell, tmp_path, "/usr/bin:/bin")
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     folder = tmp_path / "etc/cloud-setup"
-    assert (folder / "role").read_text() == "ID=rack\nTITLE=\"A '$(touch PWNED)' `touch PWNED` node\"\nBRIDGE=br0\n"
+    assert (folder / "role").read_text() == (
+        "ID=rack\nTITLE=\"A '$(touch PWNED)' `touch PWNED` node\"\nMEDIUM=RACK-9\nMEDIUM_PATH=/run/install/repo\n"
+        "ROOT_PATH=/mnt/sysroot\nBRIDGE=br0\n"
+    )
     assert (folder / "answers").read_text() == "[all]\nntp = $(touch PWNED)\n"
     assert (folder / "kernel-argument").read_text() == "cloud.answers=hd:LABEL=RACK:/r.ini\n"
     assert all(path.stat().st_mode & 0o077 == 0 for path in [folder, *folder.iterdir()])

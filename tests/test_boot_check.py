@@ -126,8 +126,8 @@ def test_a_machine_that_switches_itself_off_before_the_last_picture_has_passed(
 
     def too_late(vm: VirtualMachine, path: Path) -> None:
         if path.name.endswith("-screen.png"):
-            vm._execute("quit", {})
-            vm._execute("query-status", {})
+            vm._control.execute("quit")
+            vm._control.execute("query-status")
         take(vm, path)
 
     monkeypatch.setattr(VirtualMachine, "screenshot", too_late)

@@ -1,6 +1,7 @@
 """Machines start, talk, show their screen, and never stay behind."""
 
 import io
+import json
 import os
 import re
 import select
@@ -16,7 +17,7 @@ import pytest
 
 from isobuilder.boot import guestcode
 from isobuilder.boot.accelerate import accelerator, runs_a_guest
-from isobuilder.boot.drives import FatDisk, RawDisk
+from isobuilder.boot.drives import FatDisk, RawDisk, Stick, stick_arguments
 from isobuilder.boot.firmware import Firmware
 from isobuilder.boot.hardware import AARCH64, KINDS, X86_64, Accelerator, Hardware
 from isobuilder.boot.serialconsole import LOG_LIMIT, WINDOW, SerialConsole
@@ -104,6 +105,33 @@ def test_an_aarch64_machine_starts_a_loader_and_shows_its_screen(blank: Path, lo
         assert vm.expect([HELLO], SECONDS)
         vm.screenshot(tmp_path / "screen.png")
     assert (tmp_path / "screen.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_stick_is_a_labelled_fat_partition_with_its_files(tmp_path: Path) -> None:
+    image = tmp_path / "stick.img"
+    options = stick_arguments(Stick("CLOUD-SETUP", {"answers": b"[all]\n"}), tmp_path)
+    node = json.loads(options[1])
+    del node["node-name"]
+    subprocess.run(["qemu-img", "convert", "-O", "raw", f"json:{json.dumps(node)}", image], check=True)
+    table = json.loads(subprocess.run(["sfdisk", "--json", image], capture_output=True, check=True).stdout)
+    start = table["partitiontable"]["partitions"][0]["start"] * 512
+    probe = subprocess.run(["blkid", "-p", "-O", str(start), image], capture_output=True, text=True, check=True)
+    assert ' LABEL="CLOUD-SETUP" ' in probe.stdout
+    read = subprocess.run(["mtype", "-i", f"{image}@@{start}", "::answers"], capture_output=True, check=True)
+    assert read.stdout == b"[all]\n"
+
+
+def test_a_machine_has_its_stick_and_does_not_start_from_it(blank: Path, log: Path) -> None:
+    machine = Machine(
+        "uefi", "usb", stick=Stick("S", {"EFI/BOOT/BOOTX64.EFI": guestcode.speaking_efi_program("stick")})
+    )
+    disk = FatDisk({"EFI/BOOT/BOOTX64.EFI": guestcode.speaking_efi_program("hello from the disk")})
+    with VirtualMachine(machine, blank, accelerator="tcg", console_log=log, disk=disk) as vm:
+        heard = vm.expect([HELLO, re.compile("stick")], SECONDS)
+        seen = str(vm._control.execute("query-block"))
+    assert "'node-name': 'stick'" in seen
+    assert heard
+    assert heard.index == 0
 
 
 @pytest.mark.parametrize("name", ["../outside", "a/../../../outside", "{absolute}/outside"])

@@ -123,7 +123,8 @@ def test_the_lock_says_why_each_package_is_there(demo: Demo) -> None:
     assert packages["kernel"]["roles"] == ["nc", "frontend", "ciab", "image", "minimal", "rack-node"]
     assert packages["eucalyptus-nc"]["roles"] == ["nc", "ciab"]
     assert all(package["reasons"] for package in packages.values() if package["roles"])
-    assert packages["syslinux"]["roles"] == []
+    # Boot code is taken out of it, and the image asks for what requires it.
+    assert packages["syslinux"]["roles"] == ["image"]
 
 
 def test_the_same_lock_gives_the_same_bits_elsewhere_and_offline(again: Demo, demo: Demo) -> None:
@@ -163,19 +164,56 @@ def test_an_output_that_is_there_is_refused_before_any_work(again: Demo) -> None
     assert not (again.folder / "nowhere").exists()
 
 
-def test_a_damaged_cache_entry_never_reaches_a_medium(again: Demo, demo: Demo, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kept", [False, True])
+def test_damaged_cache_entries_are_noticed_and_fetched_again(
+    kept: bool,  # noqa: FBT001
+    again: Demo,
+    demo: Demo,
+    tmp_path: Path,
+) -> None:
     cache = tmp_path / "cache"
     output("cp", "-r", demo.cache, cache)
-    package = next(p for p in json.loads(demo.lock.read_text())["packages"] if p["roles"])
-    entry = cache / "sha256" / package["file"]["sha256"][:2] / package["file"]["sha256"]
-    data = bytearray(entry.read_bytes())
-    data[-100] ^= 1
-    entry.write_bytes(data)
-    done = isobuilder("build", "--cache-dir", str(cache), cwd=again.folder)
-    assert done.returncode == 5, done.stderr
-    assert package["nevra"] in done.stderr
-    assert "Remove it and run this again" in done.stderr
+    lock = json.loads(demo.lock.read_text())
+    package = next(p for p in lock["packages"] if p["roles"])
+    kernel = next(boot for boot in lock["boot"] if boot["path"].endswith("vmlinuz"))
+    # What is read where signatures are checked, and where the image is written.
+    damaged = [package["file"]["sha256"], kernel["file"]["sha256"]]
+    if not kept:
+        # Else nobody looks at signatures and at metadata again.
+        shutil.rmtree(cache / "kept")
+        damaged.append(lock["repositories"][0]["metadata"]["primary"]["sha256"])
+    entries = [cache / "sha256" / sha256[:2] / sha256 for sha256 in damaged]
+    for entry in entries:
+        data = bytearray(entry.read_bytes())
+        data[-100] ^= 1
+        entry.write_bytes(data)
+    words = ("build", "--cache-dir", str(cache))
+    done = isobuilder(*words, "--offline", cwd=again.folder)
+    assert done.returncode == 4, done.stderr
+    assert "offline, and" in done.stderr
+    said = done.stderr
     assert not list(again.folder.glob("*.iso*"))
+    done = isobuilder(*words, cwd=again.folder)
+    assert done.returncode == 0, done.stderr
+    assert (said + done.stderr).count("it is fetched again") == len(damaged), said + done.stderr
+    assert (again.folder / demo.iso.name).read_bytes() == demo.iso.read_bytes()
+    assert [hashlib.sha256(entry.read_bytes()).hexdigest() for entry in entries] == damaged
+
+
+def test_a_changed_line_of_a_kickstart_fetches_nothing_and_makes_no_repodata_anew(again: Demo, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    output("cp", "-r", again.cache, cache)
+    template = again.folder / "rack-node.ks.j2"
+    template.write_text(template.read_text().replace("rack-info >/etc/motd", "rack-info >/etc/issue"))
+    repodata = {path: path.stat().st_ino for path in (cache / "kept").glob("*-data-0")}
+    assert repodata
+    # Without a network: what was changed is no reason to ask anybody for anything.
+    for words in (("lock", "--update"), ("build", "--force")):
+        done = isobuilder(*words, "--offline", "--cache-dir", str(cache), cwd=again.folder)
+        assert done.returncode == 0, done.stderr
+    assert "to fetch: 0 files" in done.stderr
+    assert "Signatures" not in done.stderr
+    assert {path: path.stat().st_ino for path in (cache / "kept").glob("*-data-0")} == repodata
 
 
 def rewrite(again: Demo, **changes: object) -> None:

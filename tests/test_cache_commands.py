@@ -95,6 +95,18 @@ def test_what_is_damaged_or_in_the_wrong_place_is_removed(cache: Cache) -> None:
     assert verify(cache, Silent()) == (2, [])
 
 
+def test_pipes_and_links_to_nowhere_are_removed_unopened(cache: Cache) -> None:
+    pipe, link = cache.add(b"first"), cache.add(b"second")
+    pipe.unlink()
+    os.mkfifo(pipe)
+    link.unlink()
+    link.symlink_to("nowhere")
+    _, removed = verify(cache, Silent())
+    assert {one.path for one in removed} == {pipe, link}
+    assert not os.path.lexists(pipe)
+    assert not os.path.lexists(link)
+
+
 def test_an_empty_cache_is_nothing_special(tmp_path: Path) -> None:
     for command in (["info"], ["verify", "--json"], ["prune", "--all"]):
         done = isobuilder("cache", *command, "--cache-dir", str(tmp_path / "none"), cwd=tmp_path)

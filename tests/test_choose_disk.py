@@ -115,9 +115,14 @@ def test_in_an_installer_the_list_stays_on_the_screen(machine: Machine, shell: t
         '#!/bin/sh\n[ ! -e "$0.2" ] || exit 1\n[ ! -e "$0.1" ] || exec /bin/touch "$0.2"\n/bin/touch "$0.1"\n'
     )
     sleep.chmod(0o755)
-    outcome = machine.choose(script(), shell)
+    machine.add_disk("sda", size=MIB)
+    machine.add_disk("sdb", size=MIB)
+    outcome = machine.choose(script(min_size=16 * MIB), shell)
     assert (outcome.status, outcome.included) == (1, None)
-    assert outcome.consoles["tty0"].replace("\r\n", "\n") == outcome.log * 3
+    marker, _, list_of_disks = outcome.log.partition("\n")
+    reasons = "(sda: it is too small, sdb: it is too small)"
+    assert marker == f"isobuilder: failed kickstart: no disk of this machine is the one that is asked for {reasons}"
+    assert outcome.consoles["tty0"].replace("\r\n", "\n") == outcome.log + list_of_disks * 2
     assert outcome.log.endswith("press Ctrl-Alt-Del.\n")
 
 
@@ -331,7 +336,7 @@ def test_one_byte_of_data_is_data(machine: Machine, at: int) -> None:
     with machine.add_disk("sda").open("r+b") as file:
         file.seek(at)
         file.write(b"\1")
-    stopped(machine.choose(script(), ("dash",)), "the disk that is asked for is not empty", "matches: it is not empty")
+    stopped(machine.choose(script(), ("dash",)), "asked for, sda, is not empty", "matches: it is not empty")
 
 
 @pytest.mark.parametrize("reinstall", [False, True])
@@ -340,7 +345,7 @@ def test_tables_and_file_systems_on_the_whole_disk_are_data(
     machine: Machine, command: tuple[str, ...], *, reinstall: bool
 ) -> None:
     formatted(machine.add_disk("sda"), *command, size=8 * MIB)
-    stopped(machine.choose(script(reinstall=reinstall), ("dash",)), "the disk that is asked for is not empty")
+    stopped(machine.choose(script(reinstall=reinstall), ("dash",)), "the disk that is asked for, sda, is not empty")
 
 
 def test_a_disk_that_cannot_be_read_is_not_empty(machine: Machine, shell: tuple[str, ...]) -> None:
@@ -379,7 +384,7 @@ def test_the_mark_of_an_earlier_installation(
     machine.add_partition("sda", "sda1")
     machine.add_partition("sda", "sda2", image)
     chosen(machine.choose(script(reinstall=True), shell), "sda")
-    stopped(machine.choose(script(reinstall=False), shell), "the disk that is asked for is not empty")
+    stopped(machine.choose(script(reinstall=False), shell), "the disk that is asked for, sda, is not empty")
 
 
 @pytest.mark.parametrize("label", ["", MARK[:-1], MARK + "X", "site-7-root"])
@@ -401,7 +406,7 @@ def test_a_partition_that_only_the_kernel_knows_is_data(machine: Machine, shell:
     machine.add_disk("sda")
     machine.add_partition("sda", "sda1")
     machine.device("sda").write_bytes(bytes(8 * MIB))
-    stopped(machine.choose(script(), shell), "the disk that is asked for is not empty")
+    stopped(machine.choose(script(), shell), "the disk that is asked for, sda, is not empty")
 
 
 def test_an_include_that_cannot_be_finished_is_not_there_at_all(machine: Machine) -> None:

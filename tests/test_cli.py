@@ -1,14 +1,18 @@
 """The command line as scripts see it: exit codes, streams, and how fast help is there."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from isobuilder import errors
-from tests.conftest import isobuilder
+from isobuilder.cli import app
+from tests.conftest import isobuilder, loopback_environ
 
 
 def test_help_lists_the_commands_and_loads_nothing_heavy() -> None:
@@ -16,9 +20,46 @@ def test_help_lists_the_commands_and_loads_nothing_heavy() -> None:
     code += "import isobuilder.cli\ntry: isobuilder.cli.main()\nexcept SystemExit: pass\n"
     code += "print(sorted(set(sys.modules) & {'pydantic', 'rich', 'requests', 'solv', 'pycdlib', 'jinja2', 'asyncio'}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for command in ("build", "lock", "kickstart", "boot", "schema"):
+    for command in ("build", "lock", "kickstart", "boot", "verify", "inspect", "diff", "schema"):
         assert f"\n  {command} " in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def commands() -> dict[str, Any]:
+    """All commands by how they are called, as the program itself has them."""
+    found: dict[str, Any] = {}
+
+    def walk(name: str, command: Any) -> None:
+        for each, under in getattr(command, "commands", {}).items():
+            walk(f"{name} {each}", under)
+        if not hasattr(command, "commands"):
+            found[name] = command
+
+    walk("isobuilder", get_command(app))
+    return found
+
+
+def test_the_documentation_has_every_command_and_no_other() -> None:
+    told = "".join((DOCS / name).read_text(encoding="utf-8") for name in ("commands.md", "machines.md"))
+    rows = re.findall(r"^\| `(isobuilder [a-z ]*[a-z])\b", told, re.MULTILINE)
+    assert set(rows) == set(commands())
+
+
+def test_the_documentation_has_every_option_of_labs() -> None:
+    section = (DOCS / "machines.md").read_text(encoding="utf-8").partition("\n## A lab\n")[2].partition("\n## ")[0]
+    told = set(re.findall(r"--[a-z][a-z-]+", section))
+    there = {
+        option
+        for name, command in commands().items()
+        if name.startswith("isobuilder lab ")
+        for parameter in command.params
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+    assert told == there - {"--help", "--quiet"}
 
 
 def test_version_and_schema_are_results() -> None:
@@ -123,8 +164,37 @@ def test_exit_codes_are_the_published_ones() -> None:
         "LockError": 3,
         "FetchError": 4,
         "TrustError": 5,
+        "DamagedError": 5,
         "ResolveError": 6,
         "HostError": 7,
         "MediumError": 8,
         "BootError": 8,
     }
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [(("build", "nothing.toml"), 3), (("build", "--offline", "--cache-dir", "cache"), 4)]
+)
+def test_an_error_that_cannot_be_told_has_its_exit_code(tmp_path: Path, words: tuple[str, ...], code: int) -> None:
+    (tmp_path / "media.toml").write_text('version = 1\nname = "x"\nrelease = "9-stream"\n')
+    command = [sys.executable, "-m", "isobuilder", *words, "--quiet"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=full, check=False, env=loopback_environ())
+    assert done.returncode == code
+
+
+def test_too_little_memory_is_no_bug(tmp_path: Path) -> None:
+    (tmp_path / "media.toml").write_text('version = 1\nname = "x"\nrelease = "9-stream"\n')
+    script = "import isobuilder.cli as cli\ndef fail(*_, **__): raise MemoryError\ncli._Session = fail\ncli.main()"
+    command = [sys.executable, "-c", script, "build"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=loopback_environ())
+    assert done.returncode == 7
+    assert "too little memory" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_definition_that_is_a_link_to_nowhere_is_not_ours(tmp_path: Path) -> None:
+    (tmp_path / "media.toml").symlink_to("nowhere.toml")
+    done = isobuilder("build", "--offline", "--cache-dir", "cache", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "media.toml: no such definition" in done.stderr

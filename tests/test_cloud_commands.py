@@ -15,7 +15,7 @@ from isobuilder.firstlogin.effects import Result
 from isobuilder.firstlogin.engine import Engine
 from isobuilder.firstlogin.exits import SetupError
 from tests.cloud_cases import PASSWORD, answers, machine
-from tests.firstlogin_helpers import Keyboard, configure, run_engine
+from tests.firstlogin_helpers import Keyboard, answers_file, configure, run_engine
 from tests.standin_cloud import CloudMachine
 from tests.test_cloud_resume import whole_state, without_database
 
@@ -206,6 +206,18 @@ def test_teardown_undoes_every_run(style: str, mode: str, part: str, tmp_path: P
     assert "nothing to take down" in said
     # And again from the beginning.
     assert configure(one, answers(mode, part))[0] == 0
+
+
+def test_a_start_after_a_teardown_does_not_set_it_up_again(tmp_path: Path) -> None:
+    one = machine(tmp_path / "root", "7", "front-end")
+    one.write("etc/cloud-setup/answers", answers_file(answers("EDGE", "front-end")))
+    assert run_engine(one.effects(), "at_boot")[0] == 0
+    assert one.cloud()["services"]
+    assert say(one, "tear_down", typed=[one.read("proc/sys/kernel/hostname").strip()])[0] == 0
+    before = one.commands()
+    code, said = run_engine(one.effects(), "at_boot")
+    assert (code, "stays so until somebody runs cloud-setup" in said) == (0, True)
+    assert one.commands() == before
 
 
 def test_a_teardown_that_was_cut_off_goes_on(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from tests.cloud_cases import CASES, PARTS, PASSWORD, answers, machine
 from tests.firstlogin_helpers import configuration, configure, end_state
-from tests.standin_cloud import SECRET_KEY, CloudMachine
+from tests.practice.euca.knowledge import SECRET_KEY
+from tests.standin_cloud import CloudMachine
 
 GOLDEN = Path(__file__).parent / "golden/cloud"
 

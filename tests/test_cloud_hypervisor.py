@@ -14,7 +14,7 @@ from isobuilder.firstlogin.cloud import hypervisor
 from isobuilder.firstlogin.cloud.hypervisor import StylesheetError, stylesheet
 from tests.cloud_cases import answers, machine
 from tests.firstlogin_helpers import configure
-from tests.standin_cloud import STYLESHEET
+from tests.practice.euca.knowledge import STYLESHEET
 
 INSTANCE = """<instance><hypervisor type="kvm"/><name>i-1</name><os platform="linux" virtioRoot="{virtio}"/>
 <memoryKB>262144</memoryKB><disks><diskPath>/disk</diskPath></disks></instance>"""

@@ -193,7 +193,7 @@ def test_with_dhcp_the_address_of_now_is_the_one_that_is_registered(tmp_path: Pa
     assert one.cloud()["services"]["cluster"]["zone-1-cc"][0] == "192.168.1.77"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from(
         [("6", "MANAGED", "box"), ("6", "EDGE", "front-end"), ("7", "VPCMIDO", "front-end"), ("7", "EDGE", "node")]

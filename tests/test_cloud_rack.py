@@ -1,13 +1,17 @@
 """`isobuilder answers check` on files that tell of whole clouds."""
 
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from isobuilder.answers import Findings, check_files, commented_file
+from isobuilder.answers import Findings, check_files, commented_file, new_key_lines
+from isobuilder.firstlogin.cloud import rules, sshkeys
 from isobuilder.firstlogin.cloud.questions import QUESTIONS
-from tests.cloud_cases import answers
+from isobuilder.firstlogin.rules import AnswerError
+from tests.cloud_cases import PASSWORD, answers, machine
+from tests.firstlogin_helpers import answers_file, at_keyboard, configure
 
 FRONT = {**answers("EDGE", "front-end"), "nodes": "192.168.1.11-192.168.1.12"}
 NODES = {
@@ -96,3 +100,106 @@ def test_what_the_wizard_would_ask_of_a_front_end_and_not_of_its_nodes(tmp_path:
 def test_the_commented_file_explains_every_question_of_a_cloud() -> None:
     text = commented_file()
     assert all(f"# {row.key} = " in text for row in QUESTIONS)
+
+
+@pytest.fixture(scope="module")
+def halves() -> tuple[str, str]:
+    """A private key and its public half, made by `answers key`."""
+    private, public = new_key_lines()
+    return private.partition(" = ")[2], public.partition(" = ")[2]
+
+
+def test_both_halves_are_what_openssh_says_they_are(halves: tuple[str, str], tmp_path: Path) -> None:
+    private, public = halves
+    file = tmp_path / "key"
+    file.write_text(sshkeys.private_file(private))
+    file.chmod(0o600)
+    said = subprocess.run(["ssh-keygen", "-y", "-f", file], capture_output=True, text=True, check=True)
+    assert said.stdout.split()[:2] == public.split()
+
+
+def test_a_key_that_openssh_made_is_taken(tmp_path: Path) -> None:
+    command = ["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "", "-f", str(tmp_path / "key")]
+    subprocess.run(command, check=True)
+    word = "".join((tmp_path / "key").read_text().splitlines()[1:-1])
+    assert sshkeys.public_key(word).split() == (tmp_path / "key.pub").read_text().split()[:2]
+
+
+@pytest.mark.parametrize("cut", [1, 40, 700])
+def test_what_is_no_key_is_refused_and_not_repeated(cut: int, halves: tuple[str, str]) -> None:
+    for word in (halves[0][:-cut], halves[0][cut:], "A" * 400, halves[0][:200] + "AAAA" + halves[0][204:]):
+        with pytest.raises(AnswerError) as refused:
+            rules.private_key(word)
+        assert word[:30] not in str(refused.value)
+
+
+def test_a_rack_whose_halves_belong_together_is_good(halves: tuple[str, str], tmp_path: Path) -> None:
+    front = {**FRONT, "front-end-private-key": halves[0]}
+    nodes = [{**node, "front-end-key": halves[1]} for node in NODES.values()]
+    assert check(tmp_path, front, *nodes).mistakes == ()
+
+
+def test_halves_that_do_not_belong_together_are_told(halves: tuple[str, str], tmp_path: Path) -> None:
+    front = {**FRONT, "front-end-private-key": halves[0]}
+    without = {key: value for key, value in NODES[2].items() if key != "front-end-key"}
+    found = "\n".join(check(tmp_path, front, NODES[1], without).mistakes)
+    assert "front-end-key: is not the public half of the front-end-private-key" in found
+    assert "front-end-key: is missing, and its front end has the front-end-private-key" in found
+    assert halves[0] not in found
+
+
+def test_a_front_end_of_a_rack_waits_for_its_nodes_and_adds_them(halves: tuple[str, str], tmp_path: Path) -> None:
+    one = machine(tmp_path / "root", "7", "front-end")
+    one.add_node("192.168.1.11")
+    one.add_node("192.168.1.12", up=False)
+    sleep = one.clock.sleep
+
+    def later(seconds: float) -> None:
+        sleep(seconds)
+        if one.clock.now() - 1800000000.0 > 400:
+            one.add_node("192.168.1.12")
+
+    values = {**FRONT, "front-end-private-key": halves[0]}
+    code, said = configure(one, values, one.effects(sleep=later))
+    assert code == 0, said
+    assert "waiting for 1 of its nodes" in said
+    assert "node 192.168.1.12: added" in said
+    key = Path(one.path("root/.ssh/id_rsa"))
+    assert key.read_text() == sshkeys.private_file(halves[0])
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert one.read("root/.ssh/id_rsa.pub") == f"{halves[1]} front end\n"
+    assert ["ssh-keygen"] not in [words[:1] for words in one.commands() if "-t" in words]
+    # It is nowhere else.
+    body = halves[0][100:160]
+    places = [path for path in Path(one.root).rglob("*") if path.is_file() and body in path.read_text(errors="replace")]
+    assert {str(path.relative_to(one.root)) for path in places} <= {"root/.ssh/id_rsa", "root/answers.ini"}
+    assert body not in said
+
+
+def test_a_node_that_never_comes_is_skipped_and_named(halves: tuple[str, str], tmp_path: Path) -> None:
+    one = machine(tmp_path / "root", "7", "front-end")
+    one.write("dev/console", "")
+    one.add_node("192.168.1.11")
+    values = {**FRONT, "front-end-private-key": halves[0]}
+    code, said = configure(one, values)
+    assert "node 192.168.1.11: added" in said
+    assert "fail  node 192.168.1.12: does not answer, and is skipped" in said
+    assert code == 5
+    assert "isobuilder: failed checked: node 192.168.1.12: does not answer, and is skipped" in one.read("dev/console")
+
+
+def test_a_key_that_is_gone_from_the_answers_is_not_made_up(halves: tuple[str, str], tmp_path: Path) -> None:
+    one = machine(tmp_path / "root", "7", "front-end")
+    one.add_node("192.168.1.11")
+    one.add_node("192.168.1.12")
+    values = {**FRONT, "front-end-private-key": halves[0]}
+    one.fail("start eucalyptus-cloud")
+    assert configure(one, values)[0] == 5
+    # The file that it began with is not where the wizard looks by itself.
+    code, said = at_keyboard(one, "c", PASSWORD)
+    assert (code, "is not among the answers any more" in said) == (3, True)
+    assert not Path(one.path("root/.ssh/id_rsa")).exists()
+    one.write("etc/cloud-setup/answers", answers_file(values))
+    code, said = at_keyboard(one, "c")
+    assert code == 0, said
+    assert one.read("root/.ssh/id_rsa") == sshkeys.private_file(halves[0])

@@ -11,7 +11,8 @@ from isobuilder.firstlogin.effects import Result
 from isobuilder.firstlogin.journal import Journal
 from tests.cloud_cases import PASSWORD, answers, machine
 from tests.firstlogin_helpers import at_keyboard, configure, end_state, run_engine
-from tests.standin_cloud import SECRET_KEY, CloudMachine
+from tests.practice.euca.knowledge import SECRET_KEY
+from tests.standin_cloud import CloudMachine
 from tests.test_firstlogin_resume import Plug, cut_off, every_event
 
 CASES = [("6", "MANAGED", "front-end"), ("7", "EDGE", "box"), ("7", "VPCMIDO", "front-end"), ("6", "EDGE", "node")]

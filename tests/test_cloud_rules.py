@@ -13,7 +13,7 @@ from isobuilder.firstlogin.cloud import documents, editions, network, questions,
 from isobuilder.firstlogin.model import Question
 from isobuilder.firstlogin.rules import AnswerError
 from tests.cloud_cases import CASES, answers
-from tests.standin_cloud import document_mistake
+from tests.practice.euca.knowledge import document_mistake
 
 ROWS = {row.key: row.rule for row in questions.documented()}
 # As for the machine part; base64 of a public key has = as well. A password is written nowhere.

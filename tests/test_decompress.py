@@ -90,7 +90,7 @@ def test_a_stream_that_is_cut_short_is_refused(name: str, data: bytes) -> None:
             plain(packed[:end], name)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data(), name=st.sampled_from(sorted(TOOLS)))
 def test_nothing_but_our_error_comes_of_damage(packed: Mapping[str, bytes], data: st.DataObject, name: str) -> None:
     good = packed[name]

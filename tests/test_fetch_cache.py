@@ -37,12 +37,28 @@ def test_a_file_is_checked_before_it_is_used_again(cache: Cache) -> None:
     path.write_bytes(b"abd")
     with pytest.raises(TrustError, match=f"{path}: the file in the cache is not what it was") as damaged:
         cache.check(sha256)
-    assert "Remove it" in damaged.value.hint
+    assert "are fetched again" in damaged.value.hint
     path.unlink()
     with pytest.raises(HostError, match=f"{path}: No such file"):
         cache.check(sha256)
     with pytest.raises(TrustError, match="is not a sha256"):
         cache.check("../../etc/passwd")
+
+
+def test_a_file_that_is_damaged_once_more_is_an_error(cache: Cache) -> None:
+    entry = cache.add(b"twice")
+
+    def work() -> Path:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        entry.write_bytes(b"other")
+        return cache.check(entry.name)
+
+    told: list[str] = []
+    with pytest.raises(TrustError, match="not what it was") as caught:
+        cache.whole(work, told.append)
+    assert len(told) == 1
+    assert "cache verify removes them" in caught.value.hint
+    assert not entry.exists()
 
 
 def test_a_part_that_is_moved_before_we_lock_it_is_left_alone(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from isobuilder.fetch.download import Wanted
 from isobuilder.fetch.failover import Place
 from isobuilder.fetch.fetcher import Fetcher
 from isobuilder.fetch.transfer import Patience, RefusedError
+from isobuilder.progress import Silent
 from tests.serving import Fault, Mirror, Slept, serve
 
 BODY = random.Random(2).randbytes(300_000)
@@ -21,7 +22,7 @@ FLIPPED = BODY[:-1] + bytes([BODY[-1] ^ 1])
 PATH = "Packages/a.rpm"
 
 
-class Told:
+class Told(Silent):
     """Remembers what progress was told."""
 
     def __init__(self) -> None:

@@ -44,7 +44,7 @@ Fetcher(Cache(Path(sys.argv[1])), progress=Silent()).fetch_all(files, title="Pac
 """
 
 
-class Told:
+class Told(Silent):
     """Remembers what progress was told, and checks that it never goes back."""
 
     def __init__(self) -> None:
@@ -130,11 +130,23 @@ def leave_part(cache: Cache, file: Wanted, data: bytes) -> Path:
 def test_the_size_is_asked_without_the_bytes(mirror: Mirror, fetcher: Fetcher) -> None:
     mirror.files["/file"] = BODY
     assert fetcher.size(f"{mirror.url}/file") == len(BODY)
-    mirror.faults["/file"].append(Fault(headers={"Content-Length": ""}))
-    with pytest.raises(FetchError, match="does not say how large"):
-        fetcher.size(f"{mirror.url}/file")
     with pytest.raises(FetchError, match="404"):
         fetcher.size(f"{mirror.url}/nosuch")
+
+
+@pytest.mark.parametrize("fault", [Fault(headers={"Content-Length": ""}), Fault(status=405), Fault(status=501)])
+def test_a_server_that_says_no_size_in_a_head_says_it_of_a_part(mirror: Mirror, fetcher: Fetcher, fault: Fault) -> None:
+    mirror.files["/file"] = BODY
+    mirror.faults["/file"].append(fault)
+    assert fetcher.size(f"{mirror.url}/file") == len(BODY)
+    assert mirror.ranges("/file") == [None, "bytes=1-"]
+
+
+def test_a_server_that_never_says_a_size(mirror: Mirror, fetcher: Fetcher) -> None:
+    mirror.files["/file"] = BODY
+    mirror.faults["/file"] += [Fault(headers={"Content-Length": ""}, whole=True)] * 2
+    with pytest.raises(FetchError, match="does not say how large"):
+        fetcher.size(f"{mirror.url}/file")
 
 
 def test_files_come_into_the_cache(mirror: Mirror, cache: Cache, fetcher: Fetcher, told: Told) -> None:

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -139,3 +141,28 @@ def test_offline_all_that_is_missing_is_said_at_once(cache: Cache, site: Path) -
         with pytest.raises(FetchError, match=r"offline, and 3 needed files are not here: 4\.5 MB") as error:
             fetcher.fetch_all([wanted("mirror/"), *files], title="Packages")
     assert error.value.details[0] == "https://repo.example.org/0.rpm: 1.5 MB"
+
+
+def test_offline_python_itself_refuses_the_network_and_nothing_else() -> None:
+    program = """
+import asyncio, socket
+from isobuilder.fetch.offline import refuse_network
+refuse_network()
+near, far = socket.socketpair()
+near.sendall(b"here")
+assert far.recv(4) == b"here"
+asyncio.run(asyncio.sleep(0))
+for far_away in (
+    lambda: socket.socket(socket.AF_INET),
+    lambda: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM),
+    lambda: socket.create_connection(("127.0.0.1", 9)),
+    lambda: socket.getaddrinfo("localhost", 80),
+    lambda: socket.gethostbyname("localhost"),
+):
+    try:
+        far_away()
+    except RuntimeError as error:
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.count("offline, and yet socket.") == 5

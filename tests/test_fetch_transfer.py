@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -16,12 +17,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from isobuilder.errors import FetchError, HostError
+from isobuilder.errors import FetchError, HostError, UsageError
 from isobuilder.fetch.cache import Cache
 from isobuilder.fetch.download import Wanted
 from isobuilder.fetch.failover import Place
 from isobuilder.fetch.fetcher import Fetcher
-from isobuilder.fetch.transfer import Patience, shown
+from isobuilder.fetch.transfer import Patience, patience, shown
 from isobuilder.progress import Silent
 from tests.serving import Fault, Mirror, Slept, serve
 
@@ -46,6 +47,19 @@ def slept() -> Slept:
 def fetcher(cache: Cache, slept: Slept) -> Iterator[Fetcher]:
     with Fetcher(cache, progress=Silent(), sleep=slept) as fetcher:
         yield fetcher
+
+
+def test_patience_goes_by_the_environment() -> None:
+    usual = Patience()
+    assert patience({}) == patience({"ISOBUILDER_TIMEOUT": ""}) == patience({"ISOBUILDER_TIMEOUT": "30"}) == usual
+    short, long = patience({"ISOBUILDER_TIMEOUT": "3"}), patience({"ISOBUILDER_TIMEOUT": "300"})
+    assert (short.connect, short.silence, short.slow_bytes, short.longest_pause) == (1.0, 3.0, 3 << 10, 0.8)
+    # A drip of the same rate is a stall; nobody waits longer between attempts.
+    assert (long.connect, long.silence, long.slow_bytes, long.longest_pause) == (100.0, 300.0, 300 << 10, 8.0)
+    assert short.attempts == long.attempts == usual.attempts
+    for text in ("0", "-1", "1.5", "many", "3601", "99999", "٣"):
+        with pytest.raises(UsageError, match=r"ISOBUILDER_TIMEOUT: .* from 1 to 3600"):
+            patience({"ISOBUILDER_TIMEOUT": text})
 
 
 def test_small_files_are_read(mirror: Mirror, fetcher: Fetcher, slept: Slept) -> None:
@@ -188,18 +202,22 @@ def test_a_password_comes_from_netrc_and_goes_to_its_server_alone(
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate authority of our own, which is the server's certificate too; with its key, as one PEM file."""
+    return make_certificate(tmp_path_factory.mktemp("tls") / "server.pem")
+
+
+def make_certificate(path: Path, *, host: str = "127.0.0.1", first_day: int = -1, last_day: int = 1) -> Path:
+    """Days are counted from now."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = dt.datetime.now(dt.UTC)
     made = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .not_valid_before(now + dt.timedelta(days=first_day))
+        .not_valid_after(now + dt.timedelta(days=last_day))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
     secret = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -225,6 +243,51 @@ def test_a_private_authority_is_honoured(
     assert slept.pauses == []
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", os.fspath(certificate))
     assert fetcher.read(secure.url + "/a", limit=9) == b"secure"
+
+
+@pytest.mark.parametrize("last", ["SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
+def test_authorities_are_those_of_the_first_variable_that_is_set(
+    secure: Mirror, fetcher: Fetcher, certificate: Path, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    secure.files["/a"] = b"secure"
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+    for name in names:
+        monkeypatch.setenv(name, "/nonexistent.pem" if names.index(name) > names.index(last) else "")
+    monkeypatch.setenv(last, os.fspath(certificate))
+    assert fetcher.read(secure.url + "/a", limit=9) == b"secure"
+
+
+@pytest.mark.parametrize(
+    ("made", "words", "hint"),
+    [
+        ({"first_day": -9, "last_day": -1}, "expired", "clock of this machine"),
+        ({"first_day": 1, "last_day": 9}, "not yet valid", "clock of this machine"),
+        ({"host": "127.0.0.2"}, "mismatch", "REQUESTS_CA_BUNDLE"),
+    ],
+)
+def test_a_certificate_of_another_time_or_host_is_refused(
+    fetcher: Fetcher, slept: Slept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    made: dict[str, Any], words: str, hint: str,
+) -> None:  # fmt: skip
+    certificate = make_certificate(tmp_path / "server.pem", **made)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", os.fspath(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with serve(context) as mirror:
+        mirror.files["/a"] = b"secure"
+        with pytest.raises(FetchError, match=f"not trusted: .*{words}") as caught:
+            fetcher.read(mirror.url + "/a", limit=9)
+        assert mirror.requests == []
+    assert hint in caught.value.hint
+    assert slept.pauses == []
+
+
+def test_a_server_that_speaks_no_tls_where_it_should_is_asked_again_and_left(
+    mirror: Mirror, fetcher: Fetcher, slept: Slept
+) -> None:
+    with pytest.raises(FetchError, match=r"/a: .*SSL.*attempt 5, the last"):
+        fetcher.read(mirror.url.replace("http:", "https:") + "/a", limit=9)
+    assert len(slept.pauses) == 4
 
 
 def test_a_bundle_that_is_not_there(secure: Mirror, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,6 +317,25 @@ def test_small_files_come_over_one_connection_which_ends_with_the_fetcher(mirror
         assert mirror.came.qsize() == 1
         assert mirror.left.empty()
     mirror.left.get(timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault(status=407), "407"),
+        (Fault(status=502), "502"),
+        (Fault(raw=b"\0\1\2 no proxy\r\n\r\n"), "attempt 5, the last"),
+        (Fault(raw=b""), "attempt 5, the last"),
+    ],
+)
+def test_a_proxy_that_does_not_let_us_through(
+    mirror: Mirror, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, fault: Fault, words: str
+) -> None:
+    monkeypatch.setenv("https_proxy", mirror.url)
+    mirror.faults["mirror.example:443"] += [fault] * 9
+    with pytest.raises(FetchError, match=words) as caught:
+        fetcher.read("https://mirror.example/a", limit=9)
+    assert "mirror.example/a" in caught.value.message
 
 
 def test_a_proxy_of_the_environment_is_used(mirror: Mirror, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch) -> None:

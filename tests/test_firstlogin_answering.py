@@ -207,11 +207,28 @@ def test_answers_that_are_no_orders_stand_in_the_brackets(machine: Scratch) -> N
 
 def test_a_labelled_medium_is_read_and_let_go(machine: Scratch) -> None:
     machine.write("proc/cmdline", "cloud.answers=hd:LABEL=RACK:/rack.ini\n")
-    machine.write("dev/disk/by-label/RACK", f"[mac {MACS['eth0']}]\nhostname = a.example.org\n")
+    machine.write("dev/disk/by-label/RACK/rack.ini", f"[mac {MACS['eth0']}]\nhostname = a.example.org\n")
     code, said = at_keyboard(machine)
     assert (code, "Host name [a.example.org]" in said) == (130, True), said
     mount = ["mount", "-o", "ro,nosuid,nodev,noexec", "/dev/disk/by-label/RACK", "/var/lib/cloud-setup/medium"]
     assert machine.commands() == [mount, ["umount", "/var/lib/cloud-setup/medium"]]
+
+
+def test_a_stick_of_the_wizards_label_is_read_without_being_named_and_all_else_outdoes_it(machine: Scratch) -> None:
+    stick = "[all]\nhostname = a.example.org\nntp = stick.example.org\n"
+    machine.write("dev/disk/by-label/CLOUD-SETUP/answers", stick)
+    machine.write("etc/cloud-setup/kernel-argument", "cloud.answers=/rack.ini\n")
+    machine.write("rack.ini", "[all]\nhostname = b.example.org\n")
+    code, said = at_keyboard(machine, "", "", "", "", "", "", "s", "yes")
+    assert code == 0, said
+    assert (answers(machine)["hostname"], answers(machine)["ntp"]) == ("b.example.org", "stick.example.org")
+
+
+def test_a_stick_of_the_wizards_label_without_answers_is_said(machine: Scratch) -> None:
+    (Path(machine.root) / "dev/disk/by-label/CLOUD-SETUP").mkdir(parents=True)
+    code, said = at_keyboard(machine)
+    assert code == 130
+    assert "hd:LABEL=CLOUD-SETUP:/answers: there is no such file" in " ".join(said.split())
 
 
 @pytest.mark.parametrize(

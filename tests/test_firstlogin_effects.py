@@ -26,6 +26,21 @@ def test_a_command_is_a_list_of_words_in_an_environment_of_its_own(monkeypatch: 
     assert both == (7, "out\nerr\n/\n")
 
 
+def test_what_the_kernel_says_is_read() -> None:
+    said = run_command(["uname", "-n"], "", 10).output
+    assert Effects().read("/proc/sys/kernel/hostname") == said
+
+
+@pytest.mark.parametrize("size", [0, 1, 65535, 65536, 65537, 131072, 200_000])
+def test_no_more_of_a_file_is_read_than_was_asked_for(size: int, tmp_path: Path) -> None:
+    data = bytes(range(256)) * 782
+    (tmp_path / "file").write_bytes(data[:size])
+    effects = Effects(str(tmp_path))
+    assert effects.read_bytes("/file") == data[:size]
+    for limit in (0, 4, 65535, 65536, 131071, 131072):
+        assert effects.read_bytes("/file", limit) == data[: min(size, limit + 1)]
+
+
 def test_a_command_that_is_not_there_or_hangs() -> None:
     missing = run_command(["no-such-program"], "", 10)
     assert missing.code == 127

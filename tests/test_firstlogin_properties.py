@@ -46,7 +46,7 @@ hostile = st.one_of(
 values = st.one_of(st.sampled_from(sorted(set(STATIC.values()))), hostile)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(STYLES), st.dictionaries(st.sampled_from(KEYS), values, max_size=9))
 def test_answers_files(style: str, changes: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -61,7 +61,7 @@ def test_answers_files(style: str, changes: dict[str, str]) -> None:
             assert machine.commands() == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(STYLES), st.lists(values, max_size=30))
 def test_whatever_is_typed(style: str, typed: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -75,7 +75,7 @@ def test_whatever_is_typed(style: str, typed: list[str]) -> None:
         check_harmless(machine, before)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(STYLES), st.binary(max_size=200), st.text(max_size=100))
 def test_files_of_the_machine_that_somebody_else_wrote(style: str, data: bytes, name: str) -> None:
     """What stands in the machine's own files is data too, however broken."""

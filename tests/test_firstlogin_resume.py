@@ -210,11 +210,36 @@ def test_only_one_is_at_work(tmp_path: Path) -> None:
     machine = new(tmp_path, "root", "9")
     held = machine.effects().lock(journals.LOCK)
     assert held is not None
-    code, said = configure(machine, ANSWERS)
-    assert (code, "Another cloud-setup is at work" in said) == (5, True)
+    naps: list[float] = []
+    code, said = configure(machine, ANSWERS, machine.effects(sleep=naps.append))
+    assert (code, "Another cloud-setup is at work" in said, sum(naps)) == (5, True, 30)
     # At boot that is no failure: somebody is at it.
     assert run_engine(machine.effects(), "at_boot")[0] == 0
     assert machine.commands() == []
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_whoever_logs_in_while_it_is_at_work_waits_for_its_turn(done: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    machine = new(tmp_path, "root", "9")
+    other = machine.effects()
+    held = other.lock(journals.LOCK)
+    assert held is not None
+    naps = []
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 3:
+            if done:
+                machine.write(journals.DONE[1:], "")
+            other.unlock(held)
+
+    code, said = at_keyboard(machine, effects=machine.effects(sleep=nap))
+    assert naps == [1, 1, 1]
+    assert "Another cloud-setup is at work on this machine" in said
+    # Nothing is asked of whoever finds that all is done.
+    assert (code, "Host name" in said, "It has set this machine up." in said) == (
+        (0, False, True) if done else (130, True, False)
+    )
 
 
 def test_who_leaves_has_changed_nothing(tmp_path: Path) -> None:

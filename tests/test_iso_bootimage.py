@@ -67,7 +67,7 @@ name = st.text(
 @given(
     files=st.dictionaries(st.lists(name, min_size=1, max_size=3).map("/".join), st.binary(max_size=1500), max_size=12)
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_set_of_names_reads_back_or_is_refused(files: dict[str, bytes]) -> None:
     with TemporaryDirectory() as folder:
         image = Path(folder, "image")

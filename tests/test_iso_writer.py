@@ -1,6 +1,7 @@
 """What is on the disk when an image is written, when it fails, and when something is there already."""
 
 import errno
+import hashlib
 import re
 import resource
 from collections.abc import Callable, Iterator
@@ -9,8 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from isobuilder.errors import HostError, UsageError
-from isobuilder.iso.writer import Written, _publish, check_output, write_iso
+from isobuilder.errors import HostError, MediumError, UsageError
+from isobuilder.iso.writer import (
+    Written,
+    _publish,
+    check_output,
+    manifest_path,
+    report_path,
+    signature_path,
+    write_iso,
+)
 from isobuilder.progress import Silent
 from isobuilder.tree import Tree
 from tests.isotree import sample_tree, write
@@ -28,7 +37,7 @@ def written(sample: Tree, tmp_path_factory: pytest.TempPathFactory) -> Written:
     return write(sample, tmp_path_factory.mktemp("iso") / "sample.iso")
 
 
-class Interrupting:
+class Interrupting(Silent):
     """Progress that raises in the middle: what a person at the keyboard does."""
 
     def __init__(self, title: str, error: BaseException) -> None:
@@ -70,6 +79,19 @@ def test_a_failed_write_leaves_the_older_pair_as_it_was(sample: Tree, tmp_path: 
         "x.iso": "older",
         "x.iso.sha256": "older sum",
     }
+
+
+def test_a_size_that_is_refused_is_not_written(sample: Tree, written: Written, tmp_path: Path) -> None:
+    told: list[int] = []
+
+    def refuse(size: int) -> None:
+        told.append(size)
+        raise MediumError("too large")
+
+    with pytest.raises(MediumError):
+        write_iso(sample, tmp_path / "x.iso", progress=Interrupting("Writing", AssertionError()), fits=refuse)
+    assert told == [written.size]
+    assert not list(tmp_path.iterdir())
 
 
 def test_force_replaces_an_older_pair(sample: Tree, written: Written, tmp_path: Path) -> None:
@@ -135,18 +157,28 @@ def test_an_image_is_not_left_without_its_checksum(tmp_path: Path) -> None:
 
 def test_a_manifest_comes_with_the_image_or_neither_does(sample: Tree, tmp_path: Path) -> None:
     output, said = tmp_path / "x.iso", tmp_path / "x.manifest.json"
-    written = write_iso(sample, output, progress=Silent(), manifest=lambda written: f"{written.sha256}\n" * 10_000)
-    assert said.read_text() == f"{written.sha256}\n" * 10_000
 
-    def fail(_written: Written) -> str:
+    def describe(image: Path, written: Written, line: bytes) -> dict[Path, bytes]:
+        assert hashlib.sha256(image.read_bytes()).hexdigest() == written.sha256
+        return {
+            manifest_path(output): line * 10_000,
+            report_path(output): b"a page",
+            signature_path(output): b"signed\n",
+        }
+
+    written = write_iso(sample, output, progress=Silent(), describe=describe)
+    assert report_path(output).read_text() == "a page"
+    assert said.read_text() == f"{written.sha256}  x.iso\n" * 10_000
+
+    def fail(_image: Path, _written: Written, _line: bytes) -> dict[Path, bytes]:
         raise RuntimeError("a bug")
 
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(RuntimeError):
-        write_iso(sample, output, progress=Silent(), manifest=fail, force=True)
+        write_iso(sample, output, progress=Silent(), describe=fail, force=True)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
     write_iso(sample, output, progress=Silent(), force=True)
-    assert not said.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"x.iso", "x.iso.sha256"}
 
 
 def test_the_older_checksum_goes_before_another_image_comes(tmp_path: Path) -> None:

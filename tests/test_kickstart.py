@@ -1,6 +1,8 @@
 """Roles: rendered, read back as the installer would, refused with every line that it would refuse."""
 
+import os
 import re
+import resource
 from pathlib import Path
 
 import pytest
@@ -175,6 +177,39 @@ def test_templates_fail_with_their_place_and_cannot_reach_out(tmp_path: Path, te
     assert words in refused(tmp_path, template)
 
 
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("{{ 'x' * 10**10 }}", "MemoryError"),
+        ("{{ [0] * 10**10 }}", "MemoryError"),
+        ("{{ 'x' | center(10**10) }}", "MemoryError"),
+        ("{{ '%0999999999d' | format(1) }}", "MemoryError"),
+        ("{{ 9 ** (9 ** 9) }}", "too large for a template"),
+        ("{{ 2 ** 5000 }}", "too large for a template"),
+        ("{{ range(10**12) | list }}", "too big"),
+        ("{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}", "more than 4 MiB"),
+        ("{{ 'x' * 5000000 }}", "more than 4 MiB"),
+        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "recursion"),
+    ],
+)
+def test_templates_that_ask_for_gigabytes_are_refused(tmp_path: Path, template: str, words: str) -> None:
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    assert words in refused(tmp_path, template)
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
+
+
+def test_templates_may_calculate(tmp_path: Path) -> None:
+    text = "{{ 2 ** 10 }} {{ 2 ** -1 }} {{ 1.5 ** 2 }} {{ 'ab' * 3 }}"
+    (tmp_path / "own.ks.j2").write_text(f"{{# #}}# {text}\n%packages\n@core\n%end\n")
+    made = render(tmp_path, (tmp_path / "own.ks.j2").read_text())["own"]
+    assert "# 1024 0.5 2.25 ababab" in made.text
+
+
+def test_an_include_that_is_no_plain_file_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "that is no plain file" in refused(tmp_path, "%include pipe\n%packages\n@core\n%end\n")
+
+
 def test_files_below_the_definition_are_inlined_and_read_back(tmp_path: Path) -> None:
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts/net.ks").write_text("network --bootproto=dhcp\n%include parts/more.ks\n")
@@ -264,6 +299,8 @@ def test_an_included_file_reports_its_own_mistakes_and_may_rely_on_the_pre_of_it
         ("bootloader --password=hunter2\n", "plain password"),
         ("sshpw --username=root hunter2 --plaintext\n", "plain password"),
         ("rootpw --iscrypted hunter2\n", "plain password"),
+        ("rootpw --plaintext hunter2\nrootpw --iscrypted $6$a$b\n", "line 1: rootpw ..."),
+        ("bootloader --password=hunter2\nbootloader --timeout=5\n", "line 1: bootloader ..."),
         ("part / --sze=1 --encrypted --passphrase=hunter2\n", "line 1: part ..."),
         ("{% include 'own.ks.j2' %}", "recursion"),
     ],
@@ -272,6 +309,17 @@ def test_what_no_medium_should_carry(tmp_path: Path, text: str, words: str) -> N
     found = refused(tmp_path, text)
     assert words in found
     assert "hunter2" not in found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rootpw --iscrypted $6$a$b\nrootpw --lock\n",
+        "bootloader --iscrypted --password=grub.pbkdf2.x\nbootloader --timeout=5\n",
+    ],
+)
+def test_a_second_line_of_a_command_makes_no_hash_plain(tmp_path: Path, text: str) -> None:
+    assert text in render(tmp_path, text)["own"].text
 
 
 def test_hashed_passwords_are_fine_and_network_sources_are_noted(tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def test_dnf_reads_what_is_written(yum_folder: Path, tmp_path: Path) -> None:
     folders = {"reposdir": yum_folder, "cachedir": tmp_path, "persistdir": tmp_path, "logdir": tmp_path}
     enabled = subprocess.run(
         [
-            *("dnf", f"--config={tmp_path}/dnf.conf", "--releasever=7", "--quiet"),
+            *("dnf", "--noplugins", f"--config={tmp_path}/dnf.conf", "--releasever=7", "--quiet"),
             *(f"--setopt={key}={folder}" for key, folder in folders.items()),
             *("repolist", "--enabled"),
         ],

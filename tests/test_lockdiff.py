@@ -46,7 +46,9 @@ def test_versions_go_up_and_down_as_rpm_orders_them(old: str, new: str, line: st
 
 
 def test_packages_that_come_and_go_with_their_roles() -> None:
-    old = lock(package("gone-0:1-1.noarch", "nc"), package("both-0:1-1.x86_64", "nc"), package("same-0:1-1.noarch"))
+    old = lock(
+        package("gone-0:1-1.noarch", "nc", "minimal"), package("both-0:1-1.x86_64", "nc"), package("same-0:1-1.noarch")
+    )
     new = lock(
         package("come-0:1-1.noarch", "nc", "minimal"),
         package("both-0:1-1.x86_64", "nc", "minimal"),
@@ -57,17 +59,33 @@ def test_packages_that_come_and_go_with_their_roles() -> None:
         "package both.i686: 0:1-1, added (nc)",
         "package both.x86_64 roles: nc -> nc, minimal",
         "package come.noarch: 0:1-1, added (nc, minimal)",
-        "package gone.noarch: 0:1-1, removed (nc)",
+        "package gone.noarch: 0:1-1, removed (nc, minimal)",
         f"package same.noarch bytes: sha256 {'1' * 64} -> sha256 {'2' * 64}",
-        "packages: 2 added, 2 changed, 1 removed",
-        "packages and boot files: 1.0 MB -> 1.0 MB",
+        "packages: 2 added, 1 removed, 2 changed",
+        "  minimal: 1 added, 1 removed",
+        "  nc: 2 added, 1 removed",
+        "size of packages and boot files: 1.0 MB -> 1.0 MB",
+    ]
+
+
+def test_a_role_that_comes_is_one_change_and_not_one_of_each_of_its_packages() -> None:
+    old = lock(package("a-0:1-1.noarch", "nc"), package("b-0:1-1.noarch", "nc", "gone"))
+    new = lock(
+        package("a-0:1-1.noarch", "nc", "come"), package("b-0:1-1.noarch", "nc"), package("c-0:1-1.noarch", "come")
+    )
+    assert told(old, new)[:-1] == [
+        "role come: packages: 2, added",
+        "role gone: packages: 1, removed",
+        "package c.noarch: 0:1-1, added (come)",
+        "packages: 1 added",
+        "  come: 1 added",
     ]
 
 
 def test_two_versions_side_by_side_are_no_upgrade() -> None:
     both = (package("k-0:1-1.noarch", "nc"), package("k-0:2-1.noarch", "minimal"))
-    assert told(lock(both[0]), lock(*both))[0] == "package k.noarch: 0:2-1, added (minimal)"
-    assert told(lock(*both), lock(package("k-0:3-1.noarch", "nc")))[:2] == [
+    assert told(lock(both[0]), lock(*both))[1] == "package k.noarch: 0:2-1, added (minimal)"
+    assert told(lock(*both), lock(package("k-0:3-1.noarch", "nc")))[1:3] == [
         "package k.noarch: 0:1-1, removed (nc)",
         "package k.noarch: 0:2-1, removed (minimal)",
     ]
@@ -79,7 +97,7 @@ def test_what_is_not_a_package() -> None:
     other = repository.model_copy(update={"repomd_signer": "AB" * 20, "trust": "signed", "fingerprints": ("AB" * 20,)})
     new = lock(keys=(key,), repositories=(other,), epoch=2, made_from={"definition.name": "b"}, made_with={})
     assert told(lock(), new)[:-2] == [
-        "setting epoch: 1 -> 2",
+        "setting epoch: 1 (1970-01-01 00:00:01 UTC) -> 2 (1970-01-01 00:00:02 UTC)",
         "input definition.name: one -> another",
         "tool isobuilder: 0, removed",
         f"repository x keys: none -> {'AB' * 20}",

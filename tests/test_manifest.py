@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from isobuilder.errors import MediumError
 from isobuilder.lock import read_lock
+from isobuilder.manifest import Manifest, ManifestBeside
+from isobuilder.provenance.carried import MANIFEST
 from tests.conftest import Demo
 
 pytestmark = pytest.mark.practice
@@ -62,11 +65,24 @@ def test_every_file_of_the_medium_is_in_it(demo: Demo, manifest: Any) -> None:
     named = boot | packages | manifest["other-files"]
     done = subprocess.run(["bsdtar", "-tvf", demo.iso], check=True, capture_output=True, text=True)
     listed = {line.split()[-1] for line in done.stdout.splitlines() if not line.startswith("d")}
-    # The boot catalog and the master boot record are made by the image's writer.
-    assert listed - named.keys() == {"isolinux/boot.cat"}
+    # The boot catalog and the master boot record are made by the image's writer; the manifest there cannot name itself.
+    assert listed - named.keys() == {"isolinux/boot.cat", "isobuilder/manifest.json"}
     assert named.keys() - listed == {"mbr"}
     some = ["images/pxeboot/vmlinuz", ".treeinfo", "ks/minimal.cfg", min(packages)]
     assert on_medium(demo, *some) == {path: named[path] for path in some}
+
+
+def test_what_is_written_is_read_and_nothing_is_lost(demo: Demo) -> None:
+    beside = (demo.folder / "practice-cloud-practice-x86_64.manifest.json").read_bytes()
+    carried = subprocess.run(["bsdtar", "-xOf", demo.iso, MANIFEST], check=True, capture_output=True).stdout
+    assert ManifestBeside.parse(beside, where="beside").dump() == beside
+    on_it = Manifest.parse(carried, where="on it")
+    assert on_it.dump() == carried
+    some = ["images/pxeboot/vmlinuz", "ks/minimal.cfg", on_it.packages[0].path or ""]
+    assert on_medium(demo, *some) == {path: on_it.digests[path] for path in some}
+    # That on the medium does not name the image.
+    with pytest.raises(MediumError, match="this is no manifest of a medium"):
+        ManifestBeside.parse(carried, where="on it")
 
 
 def test_who_vouches_for_what_boots(manifest: Any) -> None:

@@ -9,11 +9,10 @@ import pytest
 from isobuilder.errors import MediumError
 from isobuilder.repository.comps import merge_comps
 from isobuilder.repository.modulesfile import HOTFIXES
-from isobuilder.repository.repodata import write_repodata
 from tests.dnf_oracle import Scenario, ask_dnf
 from tests.modular import Build, defaults
 from tests.module_cases import MAIN, SITE, Repo, mod, run
-from tests.repositories import Fake
+from tests.repositories import Fake, write_repodata
 
 EPOCH = 1_700_000_000
 ROLES = [

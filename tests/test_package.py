@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,16 @@ def test_a_build_from_the_lock_makes_the_same_bytes_in_an_empty_cache(demo: Demo
     provide_own(lock, facts, cache)
     [own] = [package for package in lock.packages if package.repository == BUILT_IN]
     assert cache.check(own.file.sha256).stat().st_size == own.file.size
+
+
+def test_a_host_without_rpm_is_not_complained_of(tmp_path: Path) -> None:
+    code = "from isobuilder.repository.rpmmd import createrepo_c; createrepo_c()"
+    strace = ["strace", "--follow-forks", "--trace=%file", f"--output={tmp_path}/trace"]
+    done = subprocess.run([*strace, sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not done.stderr
+    opened = (tmp_path / "trace").read_text()
+    assert "/rpmrc" in opened
+    assert "/usr/lib/rpm" not in opened
 
 
 @pytest.mark.practice

@@ -109,7 +109,7 @@ def test_nothing_of_one_machine_is_in_the_packages(mirror: Path) -> None:
 
 
 def test_boot_code_comes_in_a_package(mirror: Path) -> None:
-    [rpm] = (mirror / "os/Packages").glob("syslinux-*.rpm")
+    [rpm] = (mirror / "os/Packages").glob("syslinux-6*.rpm")
     unpacked = subprocess.run(
         ["bsdtar", "-xOf", rpm, "./usr/share/syslinux/isohdpfx.bin"], capture_output=True, check=True
     )

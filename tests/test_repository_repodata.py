@@ -18,10 +18,9 @@ import pytest
 from isobuilder.errors import HostError, MediumError, TrustError
 from isobuilder.lock import Package, RepositoryFile
 from isobuilder.repository import rpmmd
-from isobuilder.repository.repodata import write_repodata
 from isobuilder.resolve.pool import Source
 from tests.modular import Build
-from tests.repositories import Fake, make_repository
+from tests.repositories import Fake, make_repository, write_repodata
 
 EPOCH = 1_700_000_000
 COMPS = b"<comps><group><id>core</id></group></comps>"
@@ -262,6 +261,7 @@ def test_broken_metadata_is_an_error_of_ours(tmp_path: Path) -> None:
 def test_a_host_without_glib_is_told_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     # None in sys.modules makes the import fail, as a missing shared library does.
     monkeypatch.setitem(sys.modules, "createrepo_c", None)
+    rpmmd.createrepo_c.cache_clear()
     with pytest.raises(HostError, match="createrepo_c cannot be loaded") as caught:
         rpmmd.createrepo_c()
     assert "libglib2.0-0" in caught.value.hint

@@ -1,5 +1,6 @@
 """Resolving: the same packages as dnf, reasons for each, and errors that say which line asked for what."""
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from isobuilder.errors import ResolveError, TrustError
 from isobuilder.kickstart.readback import PackageRequest, Wanted, WantedGroup
+from isobuilder.resolve.loading import _handed_over
 from isobuilder.resolve.solve import Resolution, RoleRequest, Source, resolve
 from tests.dnf_oracle import Scenario, ask_dnf
 from tests.repositories import COMPRESSIONS, Fake, make_repository, publish
@@ -400,3 +402,13 @@ def test_a_version_that_no_package_can_have_is_refused(tmp_path: Path) -> None:
     odd = make_repository(tmp_path / "odd", [Fake("odd one")], id="odd")
     with pytest.raises(TrustError, match=r"a package that cannot be: 'odd one-0:1-1\.noarch'"):
         run(odd, request("odd one"))
+
+
+def test_what_libsolv_was_given_is_closed_again() -> None:
+    def opened() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = opened()
+    with tempfile.TemporaryFile() as file:
+        _handed_over(file, lambda _handle: None)
+    assert opened() == before

@@ -295,7 +295,7 @@ def test_armor_as_it_comes(home: Keyhome, keys: dict[str, str], change: "type[by
         assert keyring.verify(DATA, home.sign(keys[algorithm], DATA)) == keys[algorithm]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_nothing_but_trust_errors_comes_of_damage(
     home: Keyhome, keys: dict[str, str], family: tuple[str, str], data: st.DataObject

@@ -377,7 +377,7 @@ def test_a_file_that_is_not_there_is_the_hosts_trouble(signed: Signed, tmp_path:
         verify_package(tmp_path / "none.rpm", signed.keyring)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), kind=st.sampled_from(KINDS))
 def test_nothing_but_our_errors_comes_of_damage(signed: Signed, tmp_path: Path, data: st.DataObject, kind: str) -> None:
     good = signed.packages[kind].read_bytes()

@@ -131,7 +131,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     }
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), compression=st.sampled_from(["gzip", "xz", "lzma", "zstd"]))
 def test_nothing_but_our_errors_comes_of_damage(
     tmp_path: Path, packed: dict[str, bytes], data: st.DataObject, compression: str

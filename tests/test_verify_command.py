@@ -17,7 +17,7 @@ from isobuilder.verify.verdict import MOST_OF_A_KIND, sorted_and_bounded
 from tests.conftest import isobuilder
 from tests.stock_media import StockMedium
 
-README = Path(__file__).parent.parent / "README.md"
+FINDINGS = Path(__file__).parent.parent / "docs/findings.md"
 
 
 @pytest.fixture
@@ -124,15 +124,15 @@ def test_what_stands_on_a_medium_cannot_speak_to_a_terminal(
     assert Sarif.model_validate_json(verdict.sarif(tuple(CATALOGUE.values())))
 
 
-def test_the_readme_lists_every_finding(pytestconfig: pytest.Config) -> None:
-    head, start, rest = README.read_text().partition("--regenerate -->\n")
+def test_the_documentation_lists_every_finding(pytestconfig: pytest.Config) -> None:
+    head, start, rest = FINDINGS.read_text().partition("--regenerate -->\n")
     listed, end, tail = rest.partition("<!-- findings end -->")
     assert start
     assert end
     rows = [f"| `{kind.id}` | {kind.severity} | {kind.title} | {kind.remedy} |" for kind in CATALOGUE.values()]
     table = "\n".join(["| id | severity | what is wrong | what to do |", "|---|---|---|---|", *rows, ""])
     if pytestconfig.getoption("--regenerate"):
-        README.write_text(f"{head}{start}{table}{end}{tail}")
+        FINDINGS.write_text(f"{head}{start}{table}{end}{tail}")
     else:
         assert listed == table
 

@@ -1,6 +1,7 @@
 """Kickstarts on a medium: taken by its release's installer, and resolved from the medium and nothing else."""
 
 import re
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from isobuilder.errors import DefinitionError
 from isobuilder.releases import named_release, release_of_version
+from isobuilder.verify.medium import Medium
 from tests.stock_media import KICKSTART, StockMedium, make_packages, make_repodata
 from tests.verifying import found, message, verdict
 
@@ -181,6 +183,31 @@ def test_mistakes_of_one_role_do_not_hide_those_of_another(stock_media: dict[str
     iso = stock_media["9"].changed(tmp_path, change)
     places = {place for kind, place in found(iso) if kind == "packages-unresolved"}
     assert places == {"ks/one.cfg, line 12", "ks/two.cfg"}
+
+
+def test_damage_in_one_kickstart_takes_away_nothing_that_is_known_of_others(
+    stock_media: dict[str, StockMedium], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(tree: Path) -> None:
+        for name in ("one", "three"):
+            kickstart(KICKSTART.replace("rootpw --lock", "rootpw secret"), f"ks/{name}.cfg")(tree)
+        kickstart(KICKSTART, "ks/two.cfg")(tree)
+
+    whole = Medium.read
+
+    def read(self: Medium, path: str, *, limit: int) -> bytes:
+        if path == "ks/two.cfg":
+            # What reading it came to, is stood for by this: no damage is known that its reader does not name itself.
+            raise struct.error("unpack requires a buffer of 8 bytes")
+        return whole(self, path, limit=limit)
+
+    monkeypatch.setattr(Medium, "read", read)
+    seen = found(stock_media["9"].changed(tmp_path, change))
+    assert {place for kind, place in seen if kind == "kickstart-unsafe"} == {
+        "ks/one.cfg, line 7: rootpw ...",
+        "ks/three.cfg, line 7: rootpw ...",
+    }
+    assert ("part-unreadable", "ks/two.cfg") in seen
 
 
 def test_installers_of_python_2_take_any_encoding(stock_media: dict[str, StockMedium], tmp_path: Path) -> None:

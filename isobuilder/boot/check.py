@@ -14,7 +14,7 @@ from isobuilder.boot.accelerate import accelerator
 from isobuilder.boot.drives import Disk, FatDisk, RawDisk
 from isobuilder.boot.firmware import NAMES, Firmware
 from isobuilder.boot.hardware import Accelerator, Hardware, Medium, hardware_for
-from isobuilder.boot.menu import BootMenu, MenuLine, read_menu
+from isobuilder.boot.menu import DRAWING_SECONDS, BootMenu, MenuLine, read_menu, serial_port
 from isobuilder.boot.vm import Machine, VirtualMachine
 from isobuilder.errors import BootError, HostError, UsageError
 from isobuilder.progress import Progress
@@ -47,12 +47,8 @@ FATAL = (
     r"No disk of this machine has a loader that this menu knows",  # our GRUB menu, its local entry
 )
 
-# A menu's first line is on the serial port a moment before its last is on the screen.
-DRAWING_SECONDS = 1.5
 # How long a machine that no longer answers may take to be gone.
 ENDING_SECONDS = 5.0
-# A word of this length shows that a line of the menu is there, also where a narrow screen cuts it.
-TITLE_SHOWN = 40
 
 
 @dataclass(frozen=True)
@@ -110,7 +106,7 @@ def boot_check(
         raise UsageError(f"the medium is for {hardware.arch}, and {NAMES[firmware]} cannot be had for that here")
     menu = read_menu(iso, firmware)
     line = menu.on_serial(entry)
-    port = _serial_port(menu, line, hardware)
+    port = serial_port(menu, line, hardware, asked="--entry")
     goal = _goal(line, marker)
     files = _Files.below(output, f"{entry}-{firmware}-{medium}")
     kind = choose_accelerator(hardware, progress)
@@ -176,18 +172,13 @@ class _Boot:
     screen_picture: Path | None = None
 
     def follow(self, menu: BootMenu, line: MenuLine, goal: re.Pattern[str]) -> None:
-        title = menu.find(menu.default).title
-        if not self._wait(re.compile(re.escape(title[:TITLE_SHOWN])), "the menu"):
+        if not self._wait(re.compile(re.escape(menu.shows)), "the menu"):
             return
         self.vm.rest(DRAWING_SECONDS)
         self.vm.screenshot(self.files.menu_picture)
         self.menu_picture = self.files.menu_picture
         self._see(f"the menu is in {self.menu_picture}")
-        for step in line.steps:
-            # A list behind a line is drawn anew, and has its first line marked.
-            self.vm.rest(DRAWING_SECONDS)
-            # Twice: the first key that a machine is given can get lost, and a second "home" changes nothing.
-            self.vm.keys("home", "home", *["down"] * step, "ret")
+        self.vm.choose(line)
         self._see(f"chose {line.id} ({line.title})")
         if line.kernel_line is None:
             self._wait(goal, "the local disk's own words")
@@ -232,18 +223,6 @@ class _Boot:
     def _see(self, sentence: str) -> None:
         self.seen.append(f"{self.vm.seconds:6.1f} s: {sentence}")
         self.progress.note(self.seen[-1])
-
-
-def _serial_port(menu: BootMenu, line: MenuLine, hardware: Hardware) -> int:
-    """The number of the serial port that the menu and the entry's kernel share, and the machine has."""
-    port = menu.serial_port
-    talks = line.kernel_line is None or re.search(rf"console={hardware.serial}{port}\b", line.kernel_line)
-    if port is None or not talks:
-        raise UsageError(
-            f"--entry: {line.id} says nothing on a serial console, and a boot can only be followed there",
-            hint=f'Set console = "{hardware.console}" under [install] in the definition and build the medium again.',
-        )
-    return port
 
 
 def _goal(line: MenuLine, marker: str | None) -> re.Pattern[str]:

@@ -29,6 +29,10 @@ class Firmwares:
     def __contains__(self, firmware: Firmware) -> bool:
         return firmware in self.places
 
+    def pair(self, firmware: Firmware) -> tuple[Path, Path] | None:
+        """The files with the code and the variables of `firmware` that this host has, if it has any."""
+        return next((pair for pair in self.places[firmware] if all(path.exists() for path in pair)), None)
+
 
 _DEBIAN = Path("/usr/share/OVMF")
 _FEDORA = Path("/usr/share/edk2/ovmf")
@@ -90,22 +94,24 @@ NAMES: Mapping[Firmware, str] = MappingProxyType({"bios": "a BIOS", "uefi": "UEF
 
 
 def firmware_arguments(firmware: Firmware, scratch: Path, firmwares: Firmwares) -> list[str]:
-    """QEMU's arguments for `firmware`, which is one of `firmwares`. The variables are copied to the folder `scratch`.
+    """QEMU's arguments for `firmware`, which is one of `firmwares`.
 
+    The variables are copied to the folder `scratch`, where those of an earlier start are kept.
     Raises HostError when this host has no such firmware.
     """
     if firmware == "bios":
         return []
-    for code, variables in firmwares.places[firmware]:
-        if code.exists() and variables.exists():
+    if pair := firmwares.pair(firmware):
+        code, variables = pair
+        if not (scratch / "variables").exists():
             shutil.copyfile(variables, scratch / "variables")
-            guarded = firmwares.guard if firmware == "uefi-secure" else ()
-            return [
-                *image_arguments("code", code, read_only=True),
-                *image_arguments("variables", scratch / "variables"),
-                *("-machine", "pflash0=code,pflash1=variables"),
-                *guarded,
-            ]
+        guarded = firmwares.guard if firmware == "uefi-secure" else ()
+        return [
+            *image_arguments("code", code, read_only=True),
+            *image_arguments("variables", scratch / "variables"),
+            *("-machine", "pflash0=code,pflash1=variables"),
+            *guarded,
+        ]
     raise HostError(
         _MISSING[firmware],
         details=[f"{code}, {variables}: not both there" for code, variables in firmwares.places[firmware]],

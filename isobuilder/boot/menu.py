@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isobuilder.boot.firmware import Firmware
+from isobuilder.boot.hardware import Hardware
 from isobuilder.bootmenu.entries import SERIAL_SUFFIX
 from isobuilder.bootmenu.reading.grub import Platform, read_grub
 from isobuilder.bootmenu.reading.isolinux import read_isolinux
@@ -20,6 +21,10 @@ from isobuilder.iso.reader import read_file
 from isobuilder.schema import did_you_mean
 
 SIZE_LIMIT = 1 << 20
+# A menu's first line is on the serial port a moment before its last is on the screen.
+DRAWING_SECONDS = 1.5
+# A word of this length shows that a line of the menu is there, also where a narrow screen cuts it.
+TITLE_SHOWN = 40
 
 _OURS = "# Made by isobuilder."
 _ID = re.compile(r"[a-z][a-z0-9-]*")
@@ -43,6 +48,12 @@ class MenuLine:
     kernel_line: str | None = None
     loaders: tuple[str, ...] = ()
 
+    @property
+    def presses(self) -> tuple[tuple[str, ...], ...]:
+        """The keys that choose it, by QEMU's names, for each list on the way: a list behind a line is drawn anew."""
+        # Twice: the first key that a machine is given can get lost, and a second "home" changes nothing.
+        return tuple(("home", "home", *["down"] * step, "ret") for step in self.steps)
+
 
 @dataclass(frozen=True)
 class BootMenu:
@@ -55,16 +66,21 @@ class BootMenu:
     default: str
     serial_port: int | None
 
-    def find(self, entry: str) -> MenuLine:
-        """The line of `entry`. Raises UsageError, with a suggestion, when there is none."""
+    def find(self, entry: str, *, asked: str = "--entry") -> MenuLine:
+        """The line of `entry`. Raises UsageError, with a suggestion, when there is none; `asked` says who named it."""
         known = {line.id: line for line in self.lines}
         if entry not in known:
-            raise UsageError(f"--entry: the menu has no {entry!r}{did_you_mean(entry, known)}")
+            raise UsageError(f"{asked}: the menu has no {entry!r}{did_you_mean(entry, known)}")
         return known[entry]
 
-    def on_serial(self, entry: str) -> MenuLine:
+    @property
+    def shows(self) -> str:
+        """Words by which the menu is known when it is there, also where a narrow screen cuts them."""
+        return self.find(self.default).title[:TITLE_SHOWN]
+
+    def on_serial(self, entry: str, *, asked: str = "--entry") -> MenuLine:
         """The line that does what `entry` does and talks on the serial console, when the menu has one."""
-        found = self.find(entry)
+        found = self.find(entry, asked=asked)
         return next((line for line in self.lines if line.id == entry + SERIAL_SUFFIX), found)
 
 
@@ -86,6 +102,21 @@ def read_menu(iso: Path, firmware: Firmware) -> BootMenu:
             f"{iso}: {path} is no menu that isobuilder made", hint="Only media made by isobuilder can be checked."
         )
     raise missing[0]
+
+
+def serial_port(menu: BootMenu, line: MenuLine, hardware: Hardware, *, asked: str) -> int:
+    """The number of the serial port that the menu and the entry's kernel share, and the machine has.
+
+    Raises UsageError when there is none; `asked` says where the entry was named.
+    """
+    port = menu.serial_port
+    talks = line.kernel_line is None or re.search(rf"console={hardware.serial}{port}\b", line.kernel_line)
+    if port is None or not talks:
+        raise UsageError(
+            f"{asked}: {line.id} says nothing on a serial console, and a boot can only be followed there",
+            hint=f'Set console = "{hardware.console}" under [install] in the definition and build the medium again.',
+        )
+    return port
 
 
 def parse_isolinux(text: str) -> BootMenu:

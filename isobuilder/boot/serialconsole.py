@@ -2,7 +2,8 @@
 
 import codecs
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -28,9 +29,12 @@ class Heard:
 
 
 class SerialConsole:
-    """Takes bytes as they come; `text` is what they say without colours and cursor movements."""
+    """Takes bytes as they come, and keeps them in `log` if there is one.
 
-    def __init__(self, log: BinaryIO) -> None:
+    `text` is what they say without colours and cursor movements.
+    """
+
+    def __init__(self, log: BinaryIO | None) -> None:
         self._log = log
         self._logged = 0
         self._pending = b""
@@ -44,7 +48,7 @@ class SerialConsole:
         return self._text
 
     def feed(self, data: bytes) -> None:
-        if self._logged < LOG_LIMIT:
+        if self._log and self._logged < LOG_LIMIT:
             self._logged += self._log.write(data[: LOG_LIMIT - self._logged])
             self._log.flush()
         data = _ESCAPES.sub(b"", self._pending + data)
@@ -68,3 +72,50 @@ class SerialConsole:
         if heard:
             self._position = heard.match.end()
         return heard
+
+
+class SerialLine:
+    """A serial line that is listened to, until whoever talks on it hangs up.
+
+    `receive` gives what it says within so many seconds: None when that is nothing, no bytes when it has hung up. Bytes
+    are kept in `log` if there is one.
+    """
+
+    def __init__(
+        self,
+        receive: Callable[[float], bytes | None],
+        log: BinaryIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._receive = receive
+        self._console = SerialConsole(log)
+        self._clock = clock
+        self.hung_up = False
+
+    @property
+    def lines(self) -> list[str]:
+        """The last that was said, without empty lines and blanks at ends."""
+        return [line.rstrip() for line in self._console.text.splitlines() if line.strip()]
+
+    def expect(self, patterns: Sequence[re.Pattern[str]], seconds: float) -> Heard | None:
+        """Wait for one of `patterns`; None when `seconds` pass or the line hangs up."""
+        deadline = self._clock() + seconds
+        while not (heard := self._console.find(patterns)):
+            if not self._listen(deadline - self._clock()):
+                return None
+        return heard
+
+    def rest(self, seconds: float) -> None:
+        """Listen for so long."""
+        deadline = self._clock() + seconds
+        while self._listen(deadline - self._clock()):
+            pass
+
+    def _listen(self, seconds: float) -> bool:
+        """Take what comes within `seconds`; False when nothing came, or never will."""
+        data = self._receive(seconds) if seconds > 0 else None
+        if data is None:
+            return False
+        self._console.feed(data)
+        self.hung_up = not data
+        return bool(data)

@@ -4,7 +4,6 @@ It boots and reports; what a boot should show is the business of `check`, and wh
 `hardware`.
 """
 
-import asyncio
 import contextlib
 import fcntl
 import os
@@ -20,12 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from qemu.qmp import QMPClient, QMPError
-
-from isobuilder.boot.drives import Disk, disk_arguments, image_arguments
+from isobuilder.boot.control import END_SECONDS, Control
+from isobuilder.boot.drives import Disk, Stick, disk_arguments, image_arguments, stick_arguments
 from isobuilder.boot.firmware import Firmware, firmware_arguments
 from isobuilder.boot.hardware import X86_64, Accelerator, Hardware, Medium
-from isobuilder.boot.serialconsole import Heard, SerialConsole
+from isobuilder.boot.menu import DRAWING_SECONDS, MenuLine
+from isobuilder.boot.serialconsole import Heard, SerialLine
 from isobuilder.errors import BootError, HostError
 
 # The base name of the serial line's pipes, and their size: what an unprivileged process may have at most.
@@ -34,23 +33,33 @@ PIPE_SIZE = 1 << 20
 # Firmware and loaders poll the keyboard: a key lasts so many milliseconds, and the next comes so many seconds later.
 KEY_MILLISECONDS = 80
 KEY_PAUSE = 0.2
-QMP_SECONDS = 30.0
-END_SECONDS = 5.0
+# What is told of a console whose machine did not get where it should.
+LAST_LINES = 40
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine to boot. `serial_port` is the number of the port that is listened to (0 is COM1, ttyS0; or ttyAMA0)."""
+    """A machine to boot. `serial_port` is the number of the port that is listened to (0 is COM1, ttyS0; or ttyAMA0).
+
+    One that `restarts` goes on when the guest asks for a reset, else that ends it. `home` is the folder where its UEFI
+    variables are kept from one start to the next; without it each start has new ones. `network` has QEMU's options for
+    network cards (`switch.port_arguments`), whose sockets lie in the folder `network_folder`.
+    """
 
     firmware: Firmware
     medium: Medium
     memory_mib: int = 1024
     serial_port: int = 0
     hardware: Hardware = X86_64
+    restarts: bool = False
+    home: Path | None = None
+    network: tuple[str, ...] = ()
+    network_folder: Path | None = None
+    stick: Stick | None = None
 
 
 class VirtualMachine:
-    """One machine that boots `iso`, and beside it a scratch `disk` when there is one.
+    """One machine that boots `iso` when there is one, and beside it a `disk` when there is one.
 
     A context: inside it the machine runs, after it QEMU has ended and its temporary folder is gone. QEMU also ends when
     this process is killed. Everything that comes over the serial line goes to the file `console_log`. Raises HostError
@@ -60,7 +69,7 @@ class VirtualMachine:
     def __init__(
         self,
         machine: Machine,
-        iso: Path,
+        iso: Path | None,
         *,
         accelerator: Accelerator,
         console_log: Path,
@@ -73,7 +82,6 @@ class VirtualMachine:
         self._console_log = console_log
         self._disk = disk
         self._clock = clock
-        self._hung_up = False
         self._ending = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -92,37 +100,50 @@ class VirtualMachine:
 
     @property
     def ended(self) -> bool:
-        """Whether QEMU is gone: the guest switched itself off, or asked for a reset."""
-        return self._hung_up or self._process.poll() is not None
+        """Whether QEMU is gone: the guest switched itself off, or asked for a reset that this machine has not."""
+        return self._line.hung_up or self._process.poll() is not None
 
     def expect(self, patterns: Sequence[re.Pattern[str]], timeout: float) -> Heard | None:
         """Wait until the serial line shows one of `patterns`; None when `timeout` seconds pass or the machine ends.
 
         Raises HostError when it ended because QEMU crashed: that says nothing about the medium.
         """
-        deadline = self._clock() + timeout
-        while True:
-            if heard := self._console.find(patterns):
-                return heard
-            if not self._listen(deadline - self._clock()):
-                self._refuse_a_crash()
-                return None
+        heard = self._line.expect(patterns, timeout)
+        if heard is None:
+            self._refuse_a_crash()
+        return heard
 
     def keys(self, *names: str) -> None:
         """Press keys one after the other, by QEMU's names for them: "down", "ret", "a"."""
         for name in names:
-            self._execute("send-key", {"keys": [{"type": "qcode", "data": name}], "hold-time": KEY_MILLISECONDS})
+            self._control.press(name, KEY_MILLISECONDS)
             self.rest(KEY_PAUSE)
+
+    def type(self, text: str) -> None:
+        """Type on the serial line, as somebody at a terminal there would."""
+        try:
+            os.write(self._serial_in, text.encode())
+        except OSError as error:
+            raise BootError(f"nothing can be typed on the serial line: {error.strerror}") from error
+
+    @property
+    def last_lines(self) -> tuple[str, ...]:
+        """The last lines that the serial line has shown, without empty ones."""
+        return tuple(self._line.lines[-LAST_LINES:])
 
     def rest(self, seconds: float) -> None:
         """Let the machine run on for so long, and listen."""
-        deadline = self._clock() + seconds
-        while self._listen(deadline - self._clock()):
-            pass
+        self._line.rest(seconds)
+
+    def choose(self, line: MenuLine) -> None:
+        """Choose a line of the menu that the screen shows."""
+        for presses in line.presses:
+            self.rest(DRAWING_SECONDS)
+            self.keys(*presses)
 
     def screenshot(self, path: Path) -> None:
         """What the screen shows, as a PNG at `path`."""
-        self._execute("screendump", {"filename": str(path.absolute()), "format": "png"})
+        self._control.execute("screendump", {"filename": str(path.absolute()), "format": "png"})
 
     def _start(self, ending: contextlib.ExitStack) -> None:
         hardware = self._machine.hardware
@@ -131,38 +152,36 @@ class VirtualMachine:
         scratch = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="isobuilder-vm-")))
         log = ending.enter_context(_log_file(self._console_log))
         self._stderr = ending.enter_context((scratch / "stderr").open("w+b"))
-        self._console = SerialConsole(log)
-        self._serial_out = _serial_pipes(scratch, ending)
+        self._serial_out, self._serial_in = _serial_pipes(scratch, ending)
+        self._line = SerialLine(self._receive, log, self._clock)
         control, far_control = _socket_pair(ending)
         command = [
             *_command(self._machine, self._iso, self._accelerator),
-            *firmware_arguments(self._machine.firmware, scratch, hardware.firmware),
+            *firmware_arguments(self._machine.firmware, self._machine.home or scratch, hardware.firmware),
             *disk_arguments(self._disk, scratch),
+            *stick_arguments(self._machine.stick, scratch),
             *_lines_out(scratch / SERIAL_PIPE, far_control, self._machine.serial_port),
         ]
-        self._process = _spawn(command, far_control, self._stderr)
+        self._process = _spawn(command, far_control, self._stderr, self._machine.network_folder)
         ending.callback(_end, self._process)
         far_control.close()
-        self._runner = ending.enter_context(asyncio.Runner())
-        self._control = QMPClient("isobuilder")
-        self._connect(control, ending)
+        self._control = self._connect(control, ending)
         self._switched_on = self._clock()
-        self._execute("cont", {})
+        self._control.execute("cont")
 
     @property
     def _qemu(self) -> str:
         return self._machine.hardware.qemu
 
-    def _connect(self, control: socket.socket, ending: contextlib.ExitStack) -> None:
+    def _connect(self, control: socket.socket, ending: contextlib.ExitStack) -> Control:
         try:
-            self._runner.run(asyncio.wait_for(self._control.connect(control), QMP_SECONDS))
-        except (QMPError, OSError, EOFError, TimeoutError) as error:
+            return ending.enter_context(Control(control))
+        except BootError as error:
             _end(self._process)
-            raise HostError(f"{self._qemu} does not start", details=self._last_words() or [str(error)]) from error
-        ending.callback(self._disconnect)
+            raise HostError(f"{self._qemu} does not start", details=self._last_words() or [error.message]) from error
 
     def _refuse_a_crash(self) -> None:
-        if not self._hung_up:
+        if not self._line.hung_up:
             return
         with contextlib.suppress(subprocess.TimeoutExpired):
             status = self._process.wait(END_SECONDS)
@@ -178,41 +197,33 @@ class VirtualMachine:
         self._stderr.seek(0)
         return self._stderr.read(10_000).decode(errors="replace").strip().splitlines()
 
-    def _disconnect(self) -> None:
-        # QEMU may be gone already; then there is nobody to take leave of.
-        with contextlib.suppress(QMPError, OSError, EOFError, TimeoutError):
-            self._runner.run(asyncio.wait_for(self._control.disconnect(), END_SECONDS))
-
-    def _execute(self, command: str, arguments: dict[str, object]) -> None:
-        try:
-            self._runner.run(asyncio.wait_for(self._control.execute(command, arguments), QMP_SECONDS))
-        except (QMPError, OSError, EOFError, TimeoutError) as error:
-            raise BootError(f"the machine does not answer {command}: {type(error).__name__} {error}") from error
-
-    def _listen(self, seconds: float) -> bool:
-        """Take what the serial line says within `seconds`; False when nothing came, or never will."""
-        if seconds <= 0:
-            return False
+    def _receive(self, seconds: float) -> bytes | None:
         ready, _, _ = select.select([self._serial_out], [], [], seconds)
-        if not ready:
-            return False
-        data = os.read(self._serial_out, 1 << 16)
-        self._console.feed(data)
-        self._hung_up = not data
-        return bool(data)
+        return os.read(self._serial_out, 1 << 16) if ready else None
 
 
-def _command(machine: Machine, iso: Path, accelerator: Accelerator) -> list[str]:
+def _command(machine: Machine, iso: Path | None, accelerator: Accelerator) -> list[str]:
     hardware = machine.hardware
+    # One processor: with two, the translator of QEMU 7.2 was seen to crash while the guest mapped its devices.
+    board = board_arguments(hardware, accelerator, memory_mib=machine.memory_mib, processors=1)
+    medium = medium_arguments(iso, machine.medium, hardware) if iso else []
+    restart = [] if machine.restarts else ["-no-reboot"]
+    return ["setpriv", "--pdeathsig", "KILL", hardware.qemu, *restart, *board, *medium, *machine.network]
+
+
+def board_arguments(hardware: Hardware, accelerator: Accelerator, *, memory_mib: int, processors: int) -> list[str]:
+    """QEMU's options for a machine without drives and lines out, which waits to be told to start."""
     return [
-        *("setpriv", "--pdeathsig", "KILL", hardware.qemu, "-S", "-no-reboot"),
+        "-S",
         *processor_options(hardware, accelerator),
-        # One processor: with two, the translator of QEMU 7.2 was seen to crash while the guest mapped its devices.
-        *("-m", str(machine.memory_mib), "-smp", "1"),
+        *("-m", str(memory_mib), "-smp", str(processors)),
         *("-nodefaults", "-no-user-config", "-display", "none", *hardware.devices, "-device", "virtio-rng-pci"),
-        *image_arguments("medium", iso, read_only=True),
-        *hardware.drives[machine.medium],
     ]
+
+
+def medium_arguments(iso: Path, medium: Medium, hardware: Hardware) -> list[str]:
+    """The file `iso` as what the machine starts first."""
+    return [*image_arguments("medium", iso, read_only=True), *hardware.drives[medium]]
 
 
 def processor_options(hardware: Hardware, accelerator: Accelerator) -> list[str]:
@@ -230,8 +241,8 @@ def _lines_out(pipe: Path, control: socket.socket, port: int) -> list[str]:
     ]
 
 
-def _serial_pipes(scratch: Path, ending: contextlib.ExitStack) -> int:
-    """Make the pipes that QEMU takes for a serial line; returns the end to read from.
+def _serial_pipes(scratch: Path, ending: contextlib.ExitStack) -> tuple[int, int]:
+    """Make the pipes that QEMU takes for a serial line; returns the ends to read from and to write to.
 
     No socket: QEMU writes single bytes, some 300 of which fill one, and a byte that finds no room is lost.
     """
@@ -240,15 +251,21 @@ def _serial_pipes(scratch: Path, ending: contextlib.ExitStack) -> int:
     reading = os.open(scratch / f"{SERIAL_PIPE}.out", os.O_RDONLY | os.O_NONBLOCK)
     ending.callback(os.close, reading)
     fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
-    return reading
+    # For reading too, since QEMU is not there yet to read, and a pipe without a reader cannot be opened for writing.
+    writing = os.open(scratch / f"{SERIAL_PIPE}.in", os.O_RDWR | os.O_NONBLOCK)
+    ending.callback(os.close, writing)
+    return reading, writing
 
 
-def _spawn(command: Sequence[str], control: socket.socket, stderr: BinaryIO) -> subprocess.Popen[bytes]:
+def _spawn(
+    command: Sequence[str], control: socket.socket, stderr: BinaryIO, folder: Path | None
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=stderr,
+        cwd=folder,
         pass_fds=[control.fileno()],
     )
 

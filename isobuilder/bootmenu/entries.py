@@ -183,7 +183,7 @@ def _sections(
 
 def _role_entry(role: Kickstart, definition: Definition, lines: KernelLines, more: tuple[str, ...]) -> Entry:
     text, effect = _asking_or_not(role, reinstall=definition.install.reinstall)
-    line = lines.build("stage2", "kickstart", path=f"/{role.path}", more=more)
+    line = lines.build("stage2", "kickstart", "no_copy", path=f"/{role.path}", more=more)
     return Entry(role.role, role.title, text, effect, line)
 
 

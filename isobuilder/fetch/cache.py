@@ -10,14 +10,18 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from io import FileIO
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
-from isobuilder.errors import HostError, TrustError
+from isobuilder.errors import DamagedError, HostError, TrustError
 from isobuilder.hosterrors import host_errors
+from isobuilder.kept import Kept
+
+CACHE_HINT = "The cache needs space and permission to write; ISOBUILDER_CACHE names another place for it."
+T = TypeVar("T")
 
 
 class Cache:
@@ -25,6 +29,11 @@ class Cache:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    @property
+    def kept(self) -> Kept:
+        """What was made of files of the cache, and can be made again."""
+        return Kept(self.root / "kept")
 
     def path(self, sha256: str) -> Path:
         """Where the file of this sha256 (64 digits of lower-case hex) lies, or would. Raises TrustError for others."""
@@ -52,15 +61,34 @@ class Cache:
                 return 0
 
     def check(self, sha256: str) -> Path:
-        """Where the file lies, its bytes read and found to be what they were. Raises TrustError when they are not."""
+        """Where the file lies, its bytes read and found to be what they were. Raises DamagedError when they are not."""
         path = self.path(sha256)
         with cache_errors(path), path.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-                raise TrustError(
-                    f"{path}: the file in the cache is not what it was when it was fetched",
-                    hint="Remove it and run this again: it is fetched again. The disk may be failing.",
-                )
+                raise DamagedError(f"{path}: the file in the cache is not what it was when it was fetched", [path])
         return path
+
+    def whole(self, work: Callable[[], T], warn: Callable[[str], None]) -> T:
+        """What `work` gives. Files that it finds damaged are removed, and it is done again, with `warn` told.
+
+        Raises DamagedError for a file that is damaged once more, and HostError where one cannot be removed.
+        """
+        removed: set[Path] = set()
+        while True:
+            try:
+                return work()
+            except DamagedError as error:
+                self._remove(error.paths)
+                if removed.intersection(error.paths):
+                    raise
+                removed.update(error.paths)
+                for line in error.details or (error.message,):
+                    warn(f"{line}; it is fetched again")
+
+    def _remove(self, paths: Iterable[Path]) -> None:
+        for path in paths:
+            with cache_errors(path):
+                path.unlink(missing_ok=True)
 
     def add(self, data: bytes) -> Path:
         """Keep `data`; where it lies. Raises HostError."""
@@ -181,9 +209,7 @@ def default_cache_root(environ: Mapping[str, str]) -> Path:
 
 def cache_errors(path: Path) -> AbstractContextManager[None]:
     """What the operating system refuses meanwhile of `path` in a cache, as a HostError."""
-    return host_errors(
-        path, hint="The cache needs space and permission to write; ISOBUILDER_CACHE names another place for it."
-    )
+    return host_errors(path, hint=CACHE_HINT)
 
 
 def _create(path: str, flags: int) -> int:
@@ -191,16 +217,14 @@ def _create(path: str, flags: int) -> int:
 
 
 def _settle(file: IO[bytes] | FileIO, part: Path, path: Path) -> None:
-    """Move `part`, open as `file`, to `path`: on disk before it has its name, so that a crash leaves no half of it."""
+    """Move `part`, open as `file`, to `path`: on disk before it has its name, so that a crash leaves no half of it.
+
+    A crash may leave it without the name: then it is fetched again, which costs less than to wait for each name.
+    """
     file.flush()
     os.fsync(file.fileno())
     path.parent.mkdir(parents=True, exist_ok=True)
     part.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _is_at(file: FileIO, path: Path) -> bool:

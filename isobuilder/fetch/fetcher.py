@@ -7,11 +7,12 @@ sha256 is known before the first byte, so it decides, and a mixture of two versi
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Final, Self, TypeVar
+from typing import BinaryIO, Final, Self, TypeVar
 
 from rich import filesize
 
@@ -27,10 +28,12 @@ from isobuilder.fetch.transfer import Patience, RefusedError, Transfers, shown
 from isobuilder.progress import Progress
 
 T = TypeVar("T")
+Landed = Callable[[str, BinaryIO], None]
 
 _CONNECTIONS: Final = 8
 # So many files in a row lost to the network mean that there is no network.
 _HOPELESS: Final = 10
+_LONGEST_NAME: Final = 32
 _LOCK_POLL: Final = 0.2
 _HEARTBEAT: Final = 30.0
 _GONE: Final = frozenset({404, 410})
@@ -39,8 +42,8 @@ _GONE: Final = frozenset({404, 410})
 class Fetcher:
     """Brings files into `cache`, and says so to `progress`; `clock` and `sleep` count seconds.
 
-    Addresses without a scheme are paths below `folder`. With `offline` no socket is touched: what servers would have to
-    be asked for is in the cache, or an error. It is a context manager, and belongs to one thread: `read` and `size`
+    Addresses without a scheme are paths below `folder`. With `offline` no network is touched: what servers would have
+    to be asked for is in the cache, or an error. It is a context manager, and belongs to one thread: `read` and `size`
     share connections, which its end closes.
     """
 
@@ -66,6 +69,7 @@ class Fetcher:
         self._small = self._transfers()
         self._persistence = Persistence(patience, progress, sleep)
         self._said = clock()
+        self._under_way = UnderWay(0, progress.doing)
 
     def __enter__(self) -> Self:
         return self
@@ -89,6 +93,7 @@ class Fetcher:
 
     def size(self, url: str) -> int:
         """How many bytes the file has, as the server says. Raises FetchError."""
+        self._progress.doing(shown(url))
         size = self._persistence.persist(Place((url,)), self._small.size)
         if size is None:
             raise FetchError(f"{shown(url)}: the server does not say how large it is")
@@ -115,8 +120,11 @@ class Fetcher:
         if self._offline and (unknown := [u for u in urls if not is_local(u) and self._memory.recall(u) is None]):
             raise offline_error(list(map(shown, unknown)))
 
-    def fetch_all(self, files: Iterable[Wanted], *, title: str) -> None:
+    def fetch_all(self, files: Iterable[Wanted], *, title: str, landed: Landed | None = None) -> None:
         """Bring what the cache lacks of `files`.
+
+        `landed` is shown each file once it is whole, and before it has its name in the cache, by the thread that
+        brought it: its sha256, and its bytes, open. An exception of its own ends the work.
 
         What can be fetched is fetched, whatever fails; then all failures are raised as one error: TrustError when any
         file is not what was promised, else FetchError. HostError (no space, no permission) ends it at once.
@@ -129,18 +137,21 @@ class Fetcher:
         total = sum(file.size for file in wanted)
         self._check_space(total)
         with self._progress.task(title, total) as advance:
-            failures, untried = self._run(wanted, advance)
+            failures, untried = self._run(wanted, advance, landed)
             if failures:
                 raise _summary(failures, len(wanted), untried)
 
     def _tell_slow(self, url: str, came: int) -> None:
         """Small files are no task of `progress`, and can take long: now and then, say that work goes on."""
+        self._progress.doing(shown(url))
         now = self._clock()
         if now - self._said >= _HEARTBEAT:
             self._said = now
             self._progress.note(f"{shown(url)}: {filesize.decimal(came)} so far")
 
-    def _run(self, files: Sequence[Wanted], advance: Advance) -> tuple[list[IsobuilderError], int]:
+    def _run(
+        self, files: Sequence[Wanted], advance: Advance, landed: Landed | None
+    ) -> tuple[list[IsobuilderError], int]:
         """The failures, and how many files were not tried because of them.
 
         The threads are daemons: an interrupt ends the process while they wait for a server. They can be left anywhere,
@@ -152,9 +163,12 @@ class Fetcher:
         for file in files:
             jobs.put(file)
         workers = [
-            threading.Thread(target=self._work, args=(jobs, results, advance, stop), daemon=True)
+            threading.Thread(
+                target=self._work, args=(jobs, results, partial(self._bring, advance, stop, landed), stop), daemon=True
+            )
             for _ in range(min(_CONNECTIONS, len(files)))
         ]
+        self._under_way = UnderWay(len(files), self._progress.doing)
         failures: list[IsobuilderError] = []
         lost_in_a_row = 0
         try:
@@ -181,7 +195,7 @@ class Fetcher:
         self,
         jobs: "SimpleQueue[Wanted]",
         results: "SimpleQueue[Exception | None]",
-        advance: Advance,
+        bring: Callable[[Transfers, Wanted], None],
         stop: threading.Event,
     ) -> None:
         with closing(self._transfers()) as transfers:
@@ -191,13 +205,16 @@ class Fetcher:
                 except Empty:
                     return
                 try:
-                    self._bring(transfers, file, advance, stop)
+                    with self._under_way.one(file.place):
+                        bring(transfers, file)
                 except Exception as error:  # noqa: BLE001 - raised again by who collects the results
                     results.put(error)
                 else:
                     results.put(None)
 
-    def _bring(self, transfers: Transfers, file: Wanted, advance: Advance, stop: threading.Event) -> None:
+    def _bring(
+        self, advance: Advance, stop: threading.Event, landed: Landed | None, transfers: Transfers, file: Wanted
+    ) -> None:
         def wait() -> None:
             check_stop(stop)
             self._sleep(_LOCK_POLL)
@@ -218,6 +235,9 @@ class Fetcher:
                     "A repository drops old packages: if it has, make the lock anew (isobuilder lock --update)."
                 )
                 raise
+            if landed:
+                with open(part.fileno(), "rb", closefd=False) as whole:
+                    landed(file.sha256, whole)
             self._cache.settle(part, file.sha256)
 
     def _transfers(self) -> Transfers:
@@ -244,6 +264,41 @@ class Fetcher:
             )
 
 
+class UnderWay:
+    """Which of `count` files are under way, told to `tell` as they come and go. Any thread may ask."""
+
+    def __init__(self, count: int, tell: Callable[[str, int, int], None]) -> None:
+        self._count = count
+        self._tell = tell
+        self._done = 0
+        self._names: list[str] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def one(self, place: Place) -> Iterator[None]:
+        """A file that is under way meanwhile."""
+        name = shown(place.path or place.mirrors[0]).rpartition("/")[2]
+        with self._lock:
+            self._names.append(name)
+            self._say()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._names.remove(name)
+                self._done += 1
+                self._say()
+
+    def _say(self) -> None:
+        """The oldest one: it is what holds up the end."""
+        more = f" and {len(self._names) - 1} more" if len(self._names) > 1 else ""
+        self._tell(f"{_cut(self._names[0])}{more}" if self._names else "", self._done, self._count)
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}..."
+
+
 class Once:
     """Reads small files whose checksum nobody knows yet, and tries once: its caller is who persists.
 
@@ -263,6 +318,7 @@ class Once:
         return data
 
     def _read(self, url: str, limit: int) -> bytes:
+        self._tell(url, 0)
         with self._transfers.get(url) as reply:
             if reply.encoding != "identity":
                 raise FetchError(f"{shown(url)}: the server packs it as {reply.encoding!r}, unasked")

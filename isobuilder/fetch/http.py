@@ -4,18 +4,20 @@ Redirects are followed here, since the library would follow one from https to ht
 a mirror that labels a .gz file as "Content-Encoding: gzip" must not have it unpacked on the way.
 """
 
+import os
 import re
 import ssl
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
 
 from isobuilder.errors import FetchError, HostError
+from isobuilder.fetch.credentials import VARIABLE, credentials, origin
 from isobuilder.fetch.transfer import BrokenTransferError, Patience, RefusedError, Reply, shown
 from isobuilder.fetch.watch import Watch, WatchedAdapter
 
@@ -23,16 +25,21 @@ _CHUNK: Final = 1 << 20
 _MAX_REDIRECTS: Final = 10
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _TRY_AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_NO_HEAD: Final = frozenset({405, 501})
 _WHO_ARE_YOU: Final = frozenset({401, 407})
-_NETRC: Final = "Names and passwords for servers are taken from ~/.netrc, or the file that NETRC names."
+_NETRC: Final = (
+    f"Names and passwords for servers are taken from {VARIABLE}, and from ~/.netrc, or the file that NETRC names."
+)
+_AUTHORITIES: Final = "REQUESTS_CA_BUNDLE (else CURL_CA_BUNDLE, else SSL_CERT_FILE)"
 _LONGEST_ADVICE: Final = 60.0
 
 
 class HttpTransfers:
     """Requests of one thread, over connections that are kept until `close`; `clock` counts seconds.
 
-    Proxies come from the environment, and the bundle of certificate authorities too: REQUESTS_CA_BUNDLE or
-    CURL_CA_BUNDLE. Names and passwords come from ~/.netrc, for the server that they are for and no other.
+    Proxies come from the environment, and the bundle of certificate authorities too: the first that is set of
+    REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE and SSL_CERT_FILE. Names and passwords come from ISOBUILDER_CREDENTIALS, else
+    from ~/.netrc, for the server that they are for and no other.
     """
 
     def __init__(self, *, patience: Patience, clock: Callable[[], float]) -> None:
@@ -40,6 +47,7 @@ class HttpTransfers:
         self._clock = clock
         self._watch = Watch(patience.silence)
         self._session = _Session()
+        self._credentials = credentials(os.environ)
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, WatchedAdapter(self._watch))
 
@@ -65,7 +73,13 @@ class HttpTransfers:
         with response:
             # Nothing follows, but the library would close the connection because nobody has read it.
             response.raw.release_conn()
-            return self._reply(response, url, expected={200}).total
+            if response.status_code not in _NO_HEAD:
+                total = self._reply(response, url, expected={200}).total
+                if total is not None:
+                    return total
+        # Some servers do not answer HEAD, or say there less than for a part of the file, which we do not read.
+        with self.get(url, 1) as reply:
+            return reply.total
 
     def _follow(self, method: str, url: str, headers: dict[str, str]) -> requests.Response:
         here = url
@@ -78,6 +92,7 @@ class HttpTransfers:
                     headers={"Accept-Encoding": "identity", "User-Agent": "isobuilder", **headers},
                     stream=True,
                     allow_redirects=False,
+                    auth=self._credentials.get(asked) if (asked := origin(here)) else None,
                     timeout=(self._patience.connect, self._patience.silence),
                 )
                 if response.status_code not in _REDIRECTS or "Location" not in response.headers:
@@ -126,10 +141,17 @@ class HttpTransfers:
 
 
 class _Session(requests.Session):
-    """Redirects are ours to follow. The library, told not to, still reads all that a redirect has for a body."""
+    """Redirects are ours to follow: the library, told not to, still reads all that a redirect has for a body."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
         return None
+
+    def merge_environment_settings(self, *arguments: Any, **named: Any) -> Any:
+        """The library's, which knows its own and curl's variable for authorities, and OpenSSL's after these."""
+        settings = super().merge_environment_settings(*arguments, **named)
+        if settings["verify"] is True and (bundle := os.environ.get("SSL_CERT_FILE")):
+            settings["verify"] = bundle
+        return settings
 
 
 def _extent(response: requests.Response) -> tuple[int | None, int | None]:
@@ -158,10 +180,7 @@ def _translated(url: str) -> Iterator[None]:
     except requests.exceptions.SSLError as error:
         if not isinstance(_root(error), ssl.SSLCertVerificationError):
             raise BrokenTransferError(str(_root(error))) from error
-        raise FetchError(
-            f"{shown(url)}: the server is not trusted: {_root(error)}",
-            hint="A site's own certificate authority is named by REQUESTS_CA_BUNDLE, the path of a PEM file.",
-        ) from error
+        raise FetchError(f"{shown(url)}: the server is not trusted: {_root(error)}", hint=_distrust(error)) from error
     except requests.exceptions.InvalidHeader as error:
         raise BrokenTransferError(str(error)) from error
     except requests.exceptions.ProxyError as error:
@@ -170,10 +189,20 @@ def _translated(url: str) -> Iterator[None]:
         # requests' InvalidURL and its like, and what urllib says of a redirect to nonsense.
         raise FetchError(f"{shown(url)}: not an address that can be fetched: {error}") from error
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise BrokenTransferError(str(_root(error))) from error
+        root = _root(error)
+        raise BrokenTransferError(
+            root.strerror if isinstance(root, OSError) and root.strerror else str(root)
+        ) from error
     except OSError as error:
         # requests says so when the bundle is missing, before any connection.
-        raise HostError(f"{shown(url)}: {error}", hint="REQUESTS_CA_BUNDLE must name a file that exists.") from error
+        raise HostError(f"{shown(url)}: {error}", hint=f"{_AUTHORITIES} must name a file that exists.") from error
+
+
+def _distrust(error: BaseException) -> str:
+    """What to do about a certificate that did not pass. OpenSSL's X509_V_ERR_CERT_* have these numbers."""
+    if getattr(_root(error), "verify_code", 0) in {9, 10}:
+        return "Is the clock of this machine right? Otherwise the certificate is out of date: use another mirror."
+    return f"A site's own certificate authority is named by {_AUTHORITIES}, the path of a PEM file."
 
 
 def _root(error: BaseException) -> BaseException:

@@ -6,8 +6,6 @@ remembered: it goes through the same checks as when it came.
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,8 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from isobuilder.errors import FetchError
-from isobuilder.fetch.cache import Cache, cache_errors
+from isobuilder.fetch.cache import CACHE_HINT, Cache, cache_errors
 from isobuilder.fetch.transfer import RefusedError, Reply, shown
+from isobuilder.wholefile import write_whole
 
 _GONE: Final = 404
 _OFFLINE: Final = "Run it once without --offline, on a machine that shares the cache; or name a source that lies here."
@@ -65,15 +64,8 @@ class Memory:
         path = self._path(seen.url)
         with cache_errors(path):
             self.root.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=self.root, prefix=".", delete=False) as file:
-                try:
-                    os.fchmod(file.fileno(), 0o644)
-                    json.dump(asdict(seen), file)
-                    file.flush()
-                    Path(file.name).replace(path)
-                except BaseException:
-                    Path(file.name).unlink(missing_ok=True)
-                    raise
+        # Others may share the cache.
+        write_whole(path, json.dumps(asdict(seen)), mode=0o644, hint=CACHE_HINT)
 
     def _path(self, url: str) -> Path:
         return self.root / hashlib.sha256(url.encode()).hexdigest()
@@ -93,7 +85,7 @@ def read_seen(path: Path) -> Seen | None:
 
 
 class Remembered:
-    """Transfers of what is remembered, and of nothing else: no socket is touched."""
+    """Transfers of what is remembered, and of nothing else: no network is touched."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory

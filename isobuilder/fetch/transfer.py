@@ -3,13 +3,16 @@
 `http.py` asks servers and `local.py` the disk; `routes.py` knows which of them an address is for.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
-from isobuilder.errors import FetchError
+from isobuilder.errors import FetchError, UsageError
+
+VARIABLE: Final = "ISOBUILDER_TIMEOUT"
 
 
 class BrokenTransferError(Exception):
@@ -46,6 +49,27 @@ class Patience:
     def pause(self, failures: int) -> float:
         """Seconds to wait after so many failures in a row: 1, 2, 4, 8, 8..."""
         return min(self.first_pause * 2.0 ** (failures - 1), self.longest_pause)
+
+
+def patience(environ: Mapping[str, str]) -> Patience:
+    """The usual patience, or that of somebody who says in ISOBUILDER_TIMEOUT how many seconds a server may be silent.
+
+    All else goes by that. Raises UsageError.
+    """
+    text = environ.get(VARIABLE)
+    if not text:
+        return Patience()
+    if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) or not 1 <= (seconds := int(text)) <= 3600:
+        raise UsageError(f"{VARIABLE}: {text[:20]!r} is not a number of seconds from 1 to 3600")
+    usual = Patience()
+    share = seconds / usual.silence
+    return Patience(
+        connect=max(1.0, usual.connect * share),
+        silence=float(seconds),
+        slow_bytes=int(usual.slow_bytes * share),
+        first_pause=usual.first_pause * min(share, 1.0),
+        longest_pause=usual.longest_pause * min(share, 1.0),
+    )
 
 
 @dataclass(frozen=True)

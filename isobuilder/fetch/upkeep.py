@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -33,19 +34,21 @@ class Stored:
 
 @dataclass(frozen=True)
 class Contents:
-    """All that lies in a cache: whole files, partial downloads, and how many answers of servers."""
+    """All that lies in a cache: whole files, partial downloads, answers of servers, and what was made of files."""
 
     files: tuple[Stored, ...]
     partial: tuple[Stored, ...]
     answers: tuple[Stored, ...]
+    made: tuple[Stored, ...]
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was removed, or would be: files and partial downloads; `size` is that of both, in bytes."""
+    """What was removed, or would be: files, partial downloads, and what was made; `size` is that of all, in bytes."""
 
     files: int
     partial: int
+    made: int
     size: int
 
 
@@ -57,6 +60,7 @@ def contents(cache: Cache) -> Contents:
             tuple(one for one in files if re.fullmatch(r"[0-9a-f]{64}", one.sha256)),
             tuple(_stored((cache.root / "part").glob("*"))),
             tuple(_stored(Memory(cache).root.glob("*"))),
+            tuple(_stored(cache.kept.folder.glob("*"))),
         )
 
 
@@ -65,8 +69,8 @@ def prune(
 ) -> Pruned:
     """Remove what is not to be kept: files by sha256, and what servers said by address.
 
-    With `before` (seconds since 1970), only what has not been needed since. Raises HostError while a build uses the
-    cache.
+    What was made of files goes whatever is kept: it can be made again. With `before` (seconds since 1970), only what
+    has not been needed since goes. Raises HostError while a build uses the cache.
     """
     with cache.alone():
         found = contents(cache)
@@ -75,13 +79,14 @@ def prune(
         kept = {*keep, *(seen.sha256 for seen in kept_answers)}
         files = [one for one in found.files if one.sha256 not in kept and _is_before(one, before)]
         partial = [one for one in found.partial if one.sha256.partition(".")[0] not in kept and _is_before(one, before)]
+        made = [one for one in found.made if _is_before(one, before)]
         if not dry_run:
             gone = {one.sha256 for one in files}
             with cache_errors(cache.root):
-                for one in (*files, *(one for one, seen in answers if seen is None or seen.sha256 in gone)):
+                for one in (*files, *made, *(one for one, seen in answers if seen is None or seen.sha256 in gone)):
                     one.path.unlink(missing_ok=True)
                 partial = [one for one in partial if _remove_part(one.path)]
-        return Pruned(len(files), len(partial), sum(one.size for one in (*files, *partial)))
+        return Pruned(len(files), len(partial), len(made), sum(one.size for one in (*files, *partial, *made)))
 
 
 def verify(cache: Cache, progress: Progress) -> tuple[int, list[Stored]]:
@@ -126,10 +131,14 @@ def _is_right(one: Stored) -> bool:
     if one.path.parent.name != one.sha256[:2]:
         return False
     try:
+        # What is no file may block whoever opens it.
+        if not stat.S_ISREG(one.path.stat().st_mode):
+            return False
         with one.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == one.sha256
     except FileNotFoundError:
-        return True
+        # Gone meanwhile, unless it is a link that leads nowhere.
+        return not os.path.lexists(one.path)
     except OSError as error:
         raise HostError(f"{one.path}: {error.strerror or error}") from error
 

@@ -128,7 +128,7 @@ def proofs(answers: Answers, machine: Machine, effects: Effects) -> List[Line]:
 def _has_name(answers: Answers, machine: Machine) -> Line:
     if machine.hostname == answers["hostname"]:
         return Line(PASS, f"host name: {machine.hostname}")
-    return Line(FAIL, f"host name: still {machine.hostname}", "Run: hostname {}".format(answers["hostname"]))
+    return Line(FAIL, f"host name: still {machine.hostname or 'none'}", "Run: hostname {}".format(answers["hostname"]))
 
 
 def _has_address(answers: Answers, machine: Machine, effects: Effects) -> Iterator[Line]:

@@ -12,6 +12,7 @@ from .engine import Engine
 from .exits import COME_BACK, EXIT_LEFT, EXIT_STEP, EXIT_USAGE, SetupError
 from .log import Log
 from .parts import Parts
+from .runner import NOT_CONFIGURED
 
 PARTS = Parts()
 
@@ -40,6 +41,8 @@ def main(argv: Optional[List[str]] = None, effects: Optional[Effects] = None) ->
             Log(effects).say("\n".join(refusal.lines))
         for line in refusal.lines:
             _complain(line)
+        if arguments.command == "boot":
+            effects.announce(NOT_CONFIGURED + printable(" ".join(refusal.lines)))
         return refusal.code
     except LeftError:
         terminal.line("")

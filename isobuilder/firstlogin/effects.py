@@ -6,6 +6,7 @@ Nothing else in the wizard opens a file or starts a process. Tests give another 
 
 import errno
 import fcntl
+import itertools
 import os
 import signal
 import socket
@@ -16,10 +17,13 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 # Commands see this and nothing of the caller's environment: no locale to read output in, no library path.
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C", "LC_ALL": "C", "HOME": "/root"}
+CONSOLE = "/dev/console"
 NOT_FOUND = 127
 _TIMED_OUT = 124
 # What nobody needs more of: a command's last words.
 _OUTPUT_LIMIT = 64 << 10
+# Linux from 5.8 on refuses to read more than 4 MiB at once of a file below /proc/sys (proc_sysctl.c).
+_PIECE = 64 << 10
 
 
 class Result(NamedTuple):
@@ -141,7 +145,8 @@ class Effects:
         """The bytes of a file, or None where there is none that can be read; no more than `limit` + 1 of them."""
         try:
             with open(self.path(path), "rb") as file:
-                return file.read(limit + 1)
+                pieces = iter(lambda: file.read(_PIECE), b"")
+                return b"".join(itertools.islice(pieces, limit // _PIECE + 1))[: limit + 1]
         except OSError:
             return None
 
@@ -244,6 +249,20 @@ class Effects:
     def make_folder(self, path: str) -> None:
         """Make a folder that only root can look into, unless it is there."""
         _private_folder(self.path(path))
+
+    def announce(self, line: str) -> None:
+        """Say a line on the system's console, for whoever follows it from outside; without one, nobody hears it."""
+        try:
+            number = os.open(self.path(CONSOLE), os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError:
+            return
+        try:
+            os.write(number, f"\r\n{line}\r\n".encode("ascii", "replace"))
+        except OSError:
+            # A console that takes nothing must not stop what is going on.
+            pass
+        finally:
+            os.close(number)
 
     def truncate(self, path: str, size: int) -> None:
         """Cut a file that `append` made."""

@@ -38,7 +38,9 @@ class Engine:
     def configure(self, path: Optional[str] = None, save: Optional[str] = None, *, dry_run: bool = False) -> int:
         """The whole way; `path` is an answers file that somebody named, and `save` one to be written."""
         if not dry_run:
-            self._runner.lock_or_refuse()
+            if self._runner.lock_in_turn() and self._effects.exists(journal.DONE):
+                self._terminal.say("It has set this machine up. To change anything, run cloud-setup again.")
+                return EXIT_DONE
             stopped = self._earlier_run()
             if stopped is not None:
                 return stopped
@@ -99,6 +101,10 @@ class Engine:
         if run is not None and run.state in (journal.TRIAL, journal.ROLLING):
             # Whoever could have confirmed it was cut off at the latest by this start.
             return self._runner.undo(run)
+        if run is not None and run.state == journal.ROLLED_BACK:
+            # Somebody wanted it so; what answers say is not done again behind their back.
+            self._tell("This machine was taken back, and stays so until somebody runs cloud-setup.")
+            return EXIT_DONE
         if run is not None and run.state == journal.UNFINISHED:
             return self._go_on(run) if run.unattended else EXIT_DONE
         if self._effects.exists(journal.DONE):
@@ -188,6 +194,12 @@ class Engine:
             answers = interview.ask_from()
         self._hide_secrets(answers)
         fresh = plan.secrets(self._parts.wanted(answers, machine, self._effects))
+        if any(run.steps[number].secret and run.steps[number].key not in fresh for number in run.pending):
+            raise SetupError(
+                EXIT_ANSWERS,
+                "A secret that this run began with is not among the answers any more, and is nowhere written down.",
+                "Run: cloud-setup rollback, and then begin again with it.",
+            )
         return [fresh.get(step.key, step) if step.secret else step for step in run.steps], answers
 
     # Asking and checking.

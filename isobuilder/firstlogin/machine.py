@@ -14,6 +14,7 @@ from .shelltext import variables
 FACTS = "/usr/share/cloud-setup/facts.json"
 ROLE = "/etc/cloud-setup/role"
 ZONES = "/usr/share/zoneinfo"
+LABELS = "/dev/disk/by-label"
 _SYS = "/sys/class/net"
 _ETHERNET = "1"
 # Processes through which remote people come in. A multiplexer keeps to itself who looks at it.
@@ -54,6 +55,7 @@ def look(effects: Effects) -> Machine:
         routes=_routes(effects),
         file_systems=_file_systems(effects),
         marks=tuple(effects.names(journal.MARKS)),
+        media=tuple(effects.names(LABELS)),
     )
 
 
@@ -136,6 +138,10 @@ def _role(effects: Effects) -> Role:
         cpu_flags=tuple(values.get("CPU_FLAGS", "").split()),
         cloud=values.get("CLOUD", ""),
         parts=tuple(values.get("PARTS", "").split()),
+        medium=values.get("MEDIUM", ""),
+        image=values.get("IMAGE", ""),
+        medium_path=values.get("MEDIUM_PATH", ""),
+        root_path=values.get("ROOT_PATH", ""),
     )
 
 

@@ -26,6 +26,8 @@ class Role(NamedTuple):
 
     `bridge` is the bridge that its services expect, `cpu_flags` are alternatives: one of them should be there. `cloud`
     names the cloud that it is a part of and its version, as in eucalyptus-5, and `parts` says which: frontend, nc.
+    `medium` is the label of the medium that it was installed from, `image` the kickstart of a machine image there;
+    `medium_path` and `root_path` are where scripts of kickstarts expect the medium and the system that is installed.
     """
 
     id: str = ""
@@ -36,6 +38,10 @@ class Role(NamedTuple):
     cpu_flags: Tuple[str, ...] = ()
     cloud: str = ""
     parts: Tuple[str, ...] = ()
+    medium: str = ""
+    image: str = ""
+    medium_path: str = ""
+    root_path: str = ""
 
 
 class Port(NamedTuple):
@@ -60,7 +66,7 @@ class Machine(NamedTuple):
     a remote person came in, "?" for one who came in nobody knows how, empty at the console. `time_service` is chronyd
     or ntpd, or empty. `interfaces` are all that there are, `routes` the networks (NETWORK/PREFIX) that it has a route
     to and the interface, `file_systems` where those are mounted and what is free there in MiB. `marks` are what parts
-    have noted as done once and for all.
+    have noted as done once and for all. `media` are the labels of the file systems that are in the machine.
     """
 
     facts: Facts
@@ -83,6 +89,7 @@ class Machine(NamedTuple):
     routes: Tuple[Tuple[str, str], ...] = ()
     file_systems: Tuple[Tuple[str, int], ...] = ()
     marks: Tuple[str, ...] = ()
+    media: Tuple[str, ...] = ()
 
     def port(self, name: str) -> Optional[Port]:
         return next((port for port in self.ports if port.name == name), None)
@@ -207,8 +214,9 @@ class Part(NamedTuple):
     them; `fits` and `suits` take answers that are not complete yet. `wanted` gives File, Link, Absent and Command in
     the order in which they are to be done. It and the checks may look at the machine through the effects that they
     are given, and change nothing. `finish` is done after the steps, each time anew, and what it does not get done can
-    be done later; `status` are a few words about it, each with its name. `thorough` tries it out, and cleans up.
-    `across` is what is wrong between machines, of which places in answers files and all answers there are given.
+    be done later; it is given a way to tell what takes long. `status` are a few words about it, each with its name.
+    `thorough` tries it out, and cleans up. `across` is what is wrong between machines, of which places in answers files
+    and all answers there are given.
     """
 
     question: Callable[[str], Optional[Question]]
@@ -220,7 +228,7 @@ class Part(NamedTuple):
     preflight: Callable[[Answers, Machine, Effects], Sequence[Line]]
     wanted: Callable[[Answers, Machine, Effects], Sequence[object]]
     proofs: Callable[[Answers, Machine, Effects], Sequence[Line]]
-    finish: Callable[[Answers, Machine, Effects], Sequence[Line]] = lambda _answers, _machine, _effects: ()
+    finish: Callable[[Answers, Machine, Effects, Callable[[str], None]], Iterable[Line]] = lambda *_all: ()
     status: Callable[[Answers, Machine, Effects], Sequence[Tuple[str, str]]] = lambda _answers, _machine, _effects: ()
     thorough: Callable[[Answers, Machine, Effects], Iterable[Line]] = lambda _answers, _machine, _effects: ()
     across: Callable[[Sequence[Tuple[str, Answers]]], Iterable[str]] = lambda _machines: ()

@@ -58,8 +58,11 @@ class Parts:
     def proofs(self, answers: Answers, machine: Machine, effects: Effects) -> List[Line]:
         return [line for part in self._parts for line in part.proofs(answers, machine, effects)]
 
-    def finish(self, answers: Answers, machine: Machine, effects: Effects) -> List[Line]:
-        return [line for part in self._parts for line in part.finish(answers, machine, effects)]
+    def finish(
+        self, answers: Answers, machine: Machine, effects: Effects, tell: Callable[[str], None]
+    ) -> Iterator[Line]:
+        for part in self._parts:
+            yield from part.finish(answers, machine, effects, tell)
 
     def status(self, answers: Answers, machine: Machine, effects: Effects) -> List[Tuple[str, str]]:
         return [row for part in self._parts for row in part.status(answers, machine, effects)]

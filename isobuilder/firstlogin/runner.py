@@ -4,7 +4,7 @@ Whoever came in over the network may be cut off by it. Then the change is on tri
 undoes it, unless somebody confirms it in time. What is to be done is decided elsewhere.
 """
 
-from typing import List, Optional, Sequence
+from typing import Iterable, List, Optional, Sequence
 
 from . import apply, journal, log, plan
 from . import machine as machines
@@ -21,6 +21,9 @@ from .plan import Step
 PATIENCE = 300
 _FOR_THE_STEPS = 600
 _LOCK_TRIES = 30
+# Said on the system's console, where rehearsals and whoever else follows a machine from outside look for them.
+CONFIGURED, NOT_CONFIGURED = "isobuilder: reached configured", "isobuilder: failed configured: "
+CHECKED, NOT_CHECKED = "isobuilder: reached checked", "isobuilder: failed checked: "
 GUARD = ("/usr/sbin/cloud-setup", "guard")
 
 
@@ -48,6 +51,7 @@ class Runner:
         """Do a new plan, which may be empty; the exit code."""
         if not steps:
             self._effects.append(journal.DONE, b"")
+            self._effects.announce(CONFIGURED)
             self._terminal.heading("How it is")
             return self._proven(answers, machine)
         folder = self._journal.begin(steps, self._parts.public(answers), unattended=unattended)
@@ -81,6 +85,7 @@ class Runner:
             self._start_trial(folder, PATIENCE)
         else:
             self.finish(folder)
+        self._effects.announce(CONFIGURED)
         self._terminal.heading("Did it work?")
         code = self._proven(answers, machines.look(self._effects))
         return self._wait_for_confirmation(folder, code) if trial else code
@@ -143,6 +148,20 @@ class Runner:
                 self._effects.sleep(1)
         raise SetupError(EXIT_STEP, "Another cloud-setup is at work on this machine. Wait for it to end.")
 
+    def lock_in_turn(self) -> bool:
+        """Be the only one at work, once any other has ended; whether there was one. Raises as lock_or_refuse."""
+        if self.take_lock():
+            return False
+        if not self._terminal.interactive:
+            self.lock_or_refuse(wait=True)
+            return True
+        self._terminal.say("Another cloud-setup is at work on this machine; what it does is in the log:")
+        self._terminal.command(f"tail -f {log.PATH}")
+        self._terminal.say("This one waits until it has ended. Ctrl-C leaves.")
+        while not self.take_lock():
+            self._effects.sleep(1)
+        return True
+
     def unlock(self) -> None:
         """Let others work."""
         if self._lock is not None:
@@ -154,6 +173,9 @@ class Runner:
         self._effects.append(journal.ON_TRIAL, b"")
 
     def _say_failure(self, failed: apply.StepError) -> None:
+        # The very last line may only say where to read on, as systemctl's does.
+        said = f": {' '.join(failed.said[-2:])}" if failed.said else ""
+        self._effects.announce(f"{NOT_CONFIGURED}{plan.in_words(failed.step)}{said}")
         self._terminal.line("")
         self._terminal.say(f"Step {failed.number + 1} failed: {plan.in_words(failed.step)}")
         for line in failed.said:
@@ -162,16 +184,19 @@ class Runner:
         self._terminal.say(f"The log is {log.PATH}. To undo what was done, run:")
         self._terminal.command("cloud-setup rollback")
 
-    def verdicts(self, lines: Sequence[Line]) -> List[str]:
-        """Say the lines of a check; what failed."""
+    def verdicts(self, lines: Iterable[Line]) -> List[str]:
+        """Say the lines of a check, each as it comes; what failed."""
+        failed = []
         for line in lines:
             self._terminal.verdict(line)
             self._log.say(f"{line.verdict} {line.what}")
-        return [line.what for line in lines if line.verdict == FAIL]
+            failed += [line.what] if line.verdict == FAIL else []
+        return failed
 
     def _proven(self, answers: Answers, machine: Machine) -> int:
-        failed = self.verdicts(self._parts.finish(answers, machine, self._effects))
+        failed = self.verdicts(self._parts.finish(answers, machine, self._effects, self._terminal.line))
         failed += self.verdicts(self._parts.proofs(answers, machine, self._effects))
+        self._effects.announce(f"{NOT_CHECKED}{'; '.join(failed)}" if failed else CHECKED)
         self._terminal.line("")
         if failed:
             self._terminal.say("Not all of it works. Mend what failed and run cloud-setup again, or go back:")

@@ -1,4 +1,4 @@
-"""Where answers come from without anybody typing them: a file, the medium's definition, the kernel command line.
+"""Where answers come from without anybody typing them: a file, the definition, the kernel command line, a stick.
 
 In this order of strength. What two of them say differently, the stronger one says.
 """
@@ -9,6 +9,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from .answers import SIZE_LIMIT, Mistake, merged, parse
 from .effects import Effects
+from .machine import LABELS
 from .model import Answers, Machine
 from .parts import Parts
 from .text import shown
@@ -17,6 +18,9 @@ from .text import shown
 DEFINITION = "/etc/cloud-setup/answers"
 REMEMBERED_ARGUMENT = "/etc/cloud-setup/kernel-argument"
 ARGUMENT = "cloud.answers="
+# A medium of this label, as long as FAT allows, is read without being named.
+STICK_LABEL = "CLOUD-SETUP"
+STICK_FILE = "/answers"
 _MOUNT_POINT = "/var/lib/cloud-setup/medium"
 _FETCH_TIMEOUT = 20.0
 
@@ -36,7 +40,8 @@ def find(effects: Effects, machine: Machine, parts: Parts, path: Optional[str] =
     origins: Dict[str, str] = {}
     mistakes: List[str] = []
     failures: List[str] = []
-    for place in (kernel_argument(effects), DEFINITION if effects.exists(DEFINITION) else None, path):
+    definition = DEFINITION if effects.exists(DEFINITION) else None
+    for place in (_stick(effects), kernel_argument(effects), definition, path):
         if place is None:
             continue
         try:
@@ -67,6 +72,14 @@ def kernel_argument(effects: Effects) -> Optional[str]:
     return None
 
 
+def _stick(effects: Effects) -> Optional[str]:
+    return f"hd:LABEL={STICK_LABEL}:{STICK_FILE}" if effects.exists(_device(STICK_LABEL)) else None
+
+
+def _device(label: str) -> str:
+    return f"{LABELS}/{label}"
+
+
 def _read(place: str, effects: Effects) -> bytes:
     """The bytes at a place: a path, an http:// or https:// address, or hd:LABEL=NAME:/PATH. Raises OSError."""
     if re.match(r"https?://[!-~]+\Z", place):
@@ -90,7 +103,7 @@ def _file(place: str, effects: Effects) -> bytes:
 
 def _on_medium(label: str, path: str, effects: Effects) -> bytes:
     """A file on a medium, which is mounted for the moment of reading it."""
-    device = f"/dev/disk/by-label/{label}"
+    device = _device(label)
     if not effects.exists(device):
         raise OSError(f"no medium is labelled {label}")
     effects.make_folder(_MOUNT_POINT)

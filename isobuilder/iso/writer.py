@@ -1,4 +1,4 @@
-"""A tree becomes an ISO image with a checksum file and a manifest beside it: all complete, or none.
+"""A tree becomes an ISO image with its checksum file and what else is said of it beside it: all complete, or none.
 
 The layout is decided in `layout.py` and the bytes pass through `stream.py`; here is their order, and what is on the
 disk at each moment.
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich import filesize
 
-from isobuilder.errors import HostError, TrustError, UsageError
+from isobuilder.errors import DamagedError, HostError, UsageError
 from isobuilder.iso.bootimage import with_boot_info, with_grub_boot_info
 from isobuilder.iso.layout import Extent, Layout, lay_out
 from isobuilder.iso.mediasum import FIELD_OFFSET, MediaSum
@@ -48,11 +48,26 @@ def manifest_path(output: Path) -> Path:
     return output.with_name(f"{output.name.removesuffix('.iso')}.manifest.json")
 
 
+def bill_path(output: Path) -> Path:
+    """Where the bill of materials stands: NAME.spdx.json beside NAME.iso."""
+    return output.with_name(f"{output.name.removesuffix('.iso')}.spdx.json")
+
+
+def signature_path(output: Path) -> Path:
+    """Where a signature over the checksum file stands: NAME.iso.sha256.asc beside NAME.iso."""
+    return output.with_name(f"{output.name}.sha256.asc")
+
+
+def report_path(output: Path) -> Path:
+    """Where people read of an image: NAME.report.html beside NAME.iso."""
+    return output.with_name(f"{output.name.removesuffix('.iso')}.report.html")
+
+
 def check_output(output: Path, *, force: bool) -> None:
     """Refuse a place where no image may be written, before any work is done.
 
-    UsageError when the image, its checksum file or its manifest is there and `force` is not given, or when one of them
-    is something else than a plain file; HostError when the folder is none. A folder that is not there yet is the
+    UsageError when the image or what comes beside it is there and `force` is not given, or when one of them is
+    something else than a plain file; HostError when the folder is none. A folder that is not there yet is the
     caller's to make.
     """
     if output.parent.exists() and not output.parent.is_dir():
@@ -78,22 +93,26 @@ def write_iso(
     *,
     progress: Progress,
     force: bool = False,
-    manifest: Callable[[Written], str] | None = None,
-    prove: Callable[[Path], None] | None = None,
+    fits: Callable[[int], None] | None = None,
+    describe: Callable[[Path, Written, bytes], Mapping[Path, bytes]] | None = None,
     free: Callable[[Path], int] = free_space,
 ) -> Written:
     """Write `tree` as an ISO image to `output`, with `OUTPUT.sha256` beside it; equal trees give equal bytes.
 
-    What `manifest` says of it goes beside it too. `prove` is shown the finished image before it gets its name, and
-    refuses it by an error. All files come under their names only when they are complete, and
-    nothing is left of a write that fails or is interrupted. The older ones are untouched until then; checksum and
-    manifest go first, so that those that are there are always of the image beside them.
+    `fits` is told the image's size before a byte is written, and refuses it by an error. `describe` is shown the
+    finished image before it gets its name, while an older one may still have it, with its checksum line, and refuses it
+    by an error; what it returns goes beside the image, at the places that the functions above name: path to bytes. All
+    files come under their names only when they are complete, and nothing is left of a write that fails or is
+    interrupted. The older ones are untouched until then; what is beside the image goes first, so that what is there is
+    always of the image beside it.
 
-    Raises UsageError (see `check_output`), MediumError when the tree cannot be laid out, TrustError naming every cached
-    file that is not what it was when it was fetched, HostError when space or permission lacks.
+    Raises UsageError (see `check_output`), MediumError when the tree cannot be laid out, DamagedError naming every
+    cached file that is not what it was when it was fetched, HostError when space or permission lacks.
     """
     check_output(output, force=force)
     layout = lay_out(tree)
+    if fits:
+        fits(layout.size)
     with _as_host_error(output, layout.size):
         _check_space(output.parent, layout.size, free)
         with ExitStack() as stack:
@@ -107,20 +126,17 @@ def write_iso(
             os.pwrite(image, media.field(), FIELD_OFFSET)
             with progress.task("Checksum", layout.size) as advance:
                 sha256 = _summed_and_flushed(image, advance)
-            if prove:
-                prove(part)
             written = Written(output, layout.size, sha256, media.hexdigest())
-            texts = {checksum_path(output): _checksum_line(sha256, output.name)}
-            if manifest:
-                texts[manifest_path(output)] = manifest(written).encode()
-            beside = {path: _written_part(stack, path, data) for path, data in texts.items()}
+            line = _checksum_line(sha256, output.name)
+            texts = {checksum_path(output): line, **(describe(part, written, line) if describe else {})}
+            parts = {path: _written_part(stack, path, data) for path, data in texts.items()}
             check_output(output, force=force)
-            _publish(part, output, beside)
+            _publish(part, output, parts)
     return written
 
 
 def _beside(output: Path) -> tuple[Path, ...]:
-    return checksum_path(output), manifest_path(output)
+    return checksum_path(output), manifest_path(output), bill_path(output), signature_path(output), report_path(output)
 
 
 def _written_part(stack: ExitStack, path: Path, data: bytes) -> Path:
@@ -136,18 +152,16 @@ def _written_part(stack: ExitStack, path: Path, data: bytes) -> Path:
 def _pour(layout: Layout, boot: BootRecords, stream: Stream) -> None:
     """All bytes of the medium in their order; damaged files are looked for to the end, then refused together."""
     stream.put(layout.head)
-    damaged = []
+    damaged: dict[Path, str] = {}
     for extent in layout.extents:
         stream.zeros_to(extent.offset)
         is_bios = not isinstance(boot, UefiOnly) and extent.path == boot.image
         finding = _pour_bios(extent, boot, stream) if is_bios else _pour_file(extent, stream)
-        if finding:
-            damaged.append(f"{extent.path}: {finding}")
+        if finding and isinstance(extent.content, Cached):
+            damaged[extent.content.path] = f"{extent.path}: {finding}"
     if damaged:
-        raise TrustError(
-            "files in the cache are not what they were when they were fetched",
-            details=damaged,
-            hint="Remove them and run the build again: they are fetched again. The disk may be failing.",
+        raise DamagedError(
+            "files in the cache are not what they were when they were fetched", damaged, details=damaged.values()
         )
     stream.zeros_to(layout.size - len(layout.tail))
     stream.put(layout.tail)

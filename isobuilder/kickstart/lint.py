@@ -6,7 +6,7 @@ word.
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pykickstart.constants import CLEARPART_TYPE_ALL, CLEARPART_TYPE_LINUX
@@ -24,10 +24,18 @@ def refused(text: str, facts: KickstartFacts) -> Iterator[Mistake]:
     yield from _refused_lines(text, facts)
 
 
-def unsafe(text: str, handler: Any) -> Iterator[Mistake]:
-    """What nobody should boot; `handler` is pykickstart's, when it has read `text`."""
+def unsafe(text: str, plain_passwords: Iterable[int]) -> Iterator[Mistake]:
+    """What nobody should boot; `plain_passwords` are the lines of commands that give one (`gives_plain_password`)."""
     yield from _disguised_words(text)
-    yield from _plain_passwords(handler)
+    for number in plain_passwords:
+        yield number, "a plain password would be readable on the medium; use --iscrypted and a hash"
+
+
+def gives_plain_password(command: Any) -> bool:
+    """Whether a command or its data, as pykickstart read one line of it, has a password that everybody could read."""
+    password = getattr(command, "password", "")
+    # A crypt hash begins with "$", GRUB's with "grub."; "!" and "*" lock an account.
+    return bool(password) and not (command.isCrypted and re.match(r"[$!*]|grub\.", password))
 
 
 def notes(handler: Any) -> Iterator[str]:
@@ -70,17 +78,6 @@ def _refused_lines(text: str, facts: KickstartFacts) -> Iterator[Mistake]:
         for refused in facts.refused:
             if not section and re.match(refused.line, line):
                 yield number, refused.why
-
-
-def _plain_passwords(handler: Any) -> Iterator[tuple[int | None, str]]:
-    """Passwords that would stand on the medium for everybody to read."""
-    rootpw, bootloader = getattr(handler, "rootpw", None), getattr(handler, "bootloader", None)
-    users = getattr(getattr(handler, "user", None), "userList", ())
-    shells = getattr(getattr(handler, "sshpw", None), "sshUserList", ())
-    for command in (rootpw, bootloader, *users, *shells):
-        # A crypt hash begins with "$", GRUB's with "grub."; "!" and "*" lock an account.
-        if command and command.password and not (command.isCrypted and re.match(r"[$!*]|grub\.", command.password)):
-            yield command.lineno or None, "a plain password would be readable on the medium; use --iscrypted and a hash"
 
 
 def network_sources(handler: Any) -> Iterator[str]:

@@ -3,6 +3,7 @@
 What a medium must hold is taken from what pykickstart understood, never from a list of ours.
 """
 
+import functools
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from isobuilder.kickstart import lint
 from isobuilder.kickstart.syntax import handler, sections
 from isobuilder.releases import KickstartFacts
 
+_WITH_PASSWORDS = frozenset({"rootpw", "user", "sshpw", "bootloader"})
 _DEPTHS = {
     pykickstart.constants.GROUP_REQUIRED: "mandatory",
     pykickstart.constants.GROUP_DEFAULT: "default",
@@ -90,6 +92,8 @@ class Reading:
     network: tuple[str, ...]
 
 
+# The same text is read for the plan of a build and out of its image.
+@functools.lru_cache(maxsize=64)
 def examine(text: str, facts: KickstartFacts) -> Reading:
     """Read a kickstart as the installer of the release whose `facts` these are; a malformed section ends the reading.
 
@@ -110,7 +114,7 @@ def examine(text: str, facts: KickstartFacts) -> Reading:
     return Reading(
         request=_request(parser.handler, text),
         refused=tuple(refused),
-        unsafe=tuple(lint.unsafe(text, parser.handler)),
+        unsafe=tuple(lint.unsafe(text, parser.plain_passwords)),
         warnings=tuple(" ".join(str(warning.message).split()) for warning in caught),
         notes=tuple(lint.notes(parser.handler)),
         network=tuple(lint.network_sources(parser.handler)),
@@ -139,18 +143,27 @@ def place(text: str, number: int | None, where: str) -> str:
 
 
 class _Parser(pykickstart.parser.KickstartParser):  # type: ignore[misc]
-    """Goes on after a command that is refused, so that all of them are reported."""
+    """Goes on after a command that is refused, so that all of them are reported; looks at each line for passwords."""
 
     def __init__(self, handler: object) -> None:
         super().__init__(handler, followIncludes=False)
         self.mistakes: list[tuple[int | None, str]] = []
+        self.plain_passwords: list[int] = []
 
     def handleCommand(self, lineno: int, args: Sequence[str]) -> object:  # noqa: N802 - pykickstart's name
+        has_password = args[0] in _WITH_PASSWORDS
+        command = self.handler.commands.get(args[0])
+        if has_password and hasattr(command, "password"):
+            # A command that stands twice keeps the password of the first line, and not that it was a hash.
+            command.password = ""
         try:
-            return super().handleCommand(lineno, args)
+            said = super().handleCommand(lineno, args)
         except pykickstart.errors.KickstartError as error:
             self.mistakes.append((lineno, error.message))
             return None
+        if has_password and lint.gives_plain_password(said):
+            self.plain_passwords.append(lineno)
+        return said
 
 
 def _request(handler: Any, text: str) -> PackageRequest:

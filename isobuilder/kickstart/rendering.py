@@ -1,6 +1,7 @@
 """Each role's template rendered, and read back as its installer will."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from isobuilder.blueprint import Blueprint
 from isobuilder.definition import Group
@@ -9,7 +10,9 @@ from isobuilder.kickstart.disks import STORAGE_INCLUDE, chooses_alike, chooses_d
 from isobuilder.kickstart.readback import PackageRequest, read_back
 from isobuilder.kickstart.roles import Role, roles
 from isobuilder.kickstart.syntax import sections
-from isobuilder.kickstart.templates import rendered_text
+from isobuilder.kickstart.templates import rendered, rendered_text
+
+REACHED_KICKSTART = "parts/reached-kickstart.ks.j2"
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,8 @@ class Kickstart:
 
     `chooses_disks`: it has storage commands or scripts that run before them, so that disks may be erased unasked;
     `disk` says which one, when it is that of the definition: "model X, 100GB to 2TB".
-    `notes` are what the installer will complain about without refusing it, such as deprecated commands.
+    `notes` are what the installer will complain about without refusing it, such as deprecated commands; `files` what it
+    was rendered from.
     """
 
     role: str
@@ -31,6 +35,7 @@ class Kickstart:
     chooses_disks: bool = False
     disk: str | None = None
     notes: tuple[str, ...] = ()
+    files: frozenset[Path] = frozenset()
 
 
 def render_roles(blueprint: Blueprint) -> tuple[Kickstart, ...]:
@@ -53,7 +58,8 @@ def render_roles(blueprint: Blueprint) -> tuple[Kickstart, ...]:
 
 
 def _render_role(role: Role, blueprint: Blueprint) -> Kickstart:
-    text = rendered_text(role, blueprint)
+    made = rendered(role, blueprint)
+    text = made.text
     path = f"ks/{role.id}.cfg"
     request, notes = read_back(text, blueprint.release.kickstart, where=path)
     return Kickstart(
@@ -64,18 +70,29 @@ def _render_role(role: Role, blueprint: Blueprint) -> Kickstart:
         path=path,
         text=text,
         request=request,
-        chooses_disks=chooses_disks(text),
-        disk=_disk(blueprint, text),
+        chooses_disks=chooses_disks(_silent(role, blueprint, text)),
+        disk=_disk(role, blueprint, text),
         notes=(*notes, *(f"{path}: {note}" for note in _unasked_for_password(blueprint, text))),
+        files=made.files,
     )
 
 
-def _disk(blueprint: Blueprint, text: str) -> str | None:
+def _ours(role: Role, template: str) -> Role:
+    """What a template that ships with isobuilder makes of a role."""
+    return replace(role, template=template, folders=(), inlines=False)
+
+
+def _silent(role: Role, blueprint: Blueprint, text: str) -> str:
+    """A kickstart without the script that says that it was taken, which does nothing to disks."""
+    return text.replace(rendered_text(_ours(role, REACHED_KICKSTART), blueprint), "")
+
+
+def _disk(role: Role, blueprint: Blueprint, text: str) -> str | None:
     """The match in words, for a kickstart that goes by it and by nothing else."""
     match = blueprint.definition.install.disk
     if match is None:
         return None
-    guarded = rendered_text(Role("base", "Base", "other", menu=False, template="base.ks.j2"), blueprint)
+    guarded = rendered_text(_ours(role, "base.ks.j2"), blueprint)
     return in_words(match) if chooses_alike(text, guarded) else None
 
 

@@ -4,22 +4,24 @@ Templates see validated values only, in a sandbox, and nothing here touches the 
 installer is not known here; `readback` asks.
 """
 
+import functools
 import re
 import shlex
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import jinja2
-import jinja2.sandbox
 import jinja2.utils
 
 from isobuilder.blueprint import Blueprint, key_names
 from isobuilder.definition import DiskMatch, Repository, size_bytes
 from isobuilder.errors import KickstartError
 from isobuilder.kickstart.blocks import check_blocks
+from isobuilder.kickstart.bounds import TemplateEnvironment, bounded_memory, bounded_text
 from isobuilder.kickstart.disks import STORAGE_INCLUDE
 from isobuilder.kickstart.roles import Role
 from isobuilder.kickstart.syntax import accepts, sections
@@ -31,23 +33,38 @@ INCLUDE_DEPTH = 8
 KEY_FOLDER = "/etc/pki/rpm-gpg"
 
 
-def rendered_text(role: Role, blueprint: Blueprint) -> str:
+@dataclass(frozen=True)
+class Rendered:
+    """The text of a kickstart, and the files that it was made of: templates and what they include, ours too."""
+
+    text: str
+    files: frozenset[Path]
+
+
+def rendered(role: Role, blueprint: Blueprint) -> Rendered:
     """What lies on the medium for a role: its template rendered, with the files of the definition's folder inlined.
 
     The installer reads what %pre wrote under /tmp/ in its second pass; it fetches nothing that we have not seen. Raises
     KickstartError.
     """
-    text = _render(role, blueprint)
+    loader = _Noting((*role.folders, data_folder("kickstarts")))
+    text = _render(role, blueprint, loader)
     mistakes: list[str] = []
-    inlined = "".join(f"{line}\n" for line in _inlined(text, f"{role.template} as rendered", role, mistakes))
+    lines = _inlined(text, f"{role.template} as rendered", role, mistakes, loader.noted)
+    inlined = "".join(f"{line}\n" for line in lines)
     mistakes += _unanswered_includes(inlined, f"ks/{role.id}.cfg")
     if mistakes:
         raise KickstartError(f"role {role.id}: {len(mistakes)} of its includes cannot be", details=mistakes)
-    return inlined
+    return Rendered(inlined, frozenset(loader.noted))
+
+
+def rendered_text(role: Role, blueprint: Blueprint) -> str:
+    """The text alone. Raises as `rendered`."""
+    return rendered(role, blueprint).text
 
 
 def template_values(role: Role, blueprint: Blueprint) -> dict[str, object]:
-    """What a template can ask for, as the README lists it.
+    """What a template can ask for, as docs/roles.md lists it.
 
     Sizes in `disk` are in bytes; `repositories` are those that the installed system gets besides the stock ones, or
     instead of them.
@@ -118,21 +135,55 @@ def _installed_repositories(blueprint: Blueprint) -> list[dict[str, object]]:
     ]
 
 
-def _render(role: Role, blueprint: Blueprint) -> str:
-    folders = (*role.folders, data_folder("kickstarts"))
-    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
-        loader=jinja2.FileSystemLoader(folders),
+class _Noting(jinja2.FileSystemLoader):
+    """Notes each file that a template was read from."""
+
+    def __init__(self, folders: tuple[Path, ...]) -> None:
+        super().__init__(folders)
+        self.noted: set[Path] = set()
+
+    def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        source, filename, is_fresh = super().get_source(environment, template)
+        self.noted.add(Path(filename))
+        return source, filename, is_fresh
+
+
+class _Compiled(jinja2.BytecodeCache):
+    """Templates that were compiled for one role, for the next one; by name, file and text."""
+
+    def __init__(self) -> None:
+        self._code: dict[tuple[str, str], bytes] = {}
+
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        if code := self._code.get((bucket.key, bucket.checksum)):
+            bucket.bytecode_from_string(code)
+
+    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        self._code[bucket.key, bucket.checksum] = bucket.bytecode_to_string()
+
+
+@functools.cache
+def _compiled() -> _Compiled:
+    return _Compiled()
+
+
+def _render(role: Role, blueprint: Blueprint, loader: _Noting) -> str:
+    environment = TemplateEnvironment(
+        loader=loader,
         undefined=_Missing,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,
+        bytecode_cache=_compiled(),
     )
     try:
-        check_blocks(environment, role.template)
-        return environment.get_template(role.template).render(template_values(role, blueprint))
+        with bounded_memory():
+            check_blocks(environment, role.template)
+            template = environment.get_template(role.template)
+            return bounded_text(template.generate(template_values(role, blueprint)))
     except jinja2.TemplateNotFound as error:
-        where = ", ".join(map(str, folders))
+        where = ", ".join(map(str, loader.searchpath))
         raise KickstartError(f"role {role.id}: there is no template {error.name!r} in {where}") from error
     except jinja2.TemplateSyntaxError as error:
         raise KickstartError(f"{error.name or role.template}, line {error.lineno}: {error.message}") from error
@@ -170,8 +221,8 @@ class _Missing(jinja2.StrictUndefined):
         return f"there is no {name!r} here{did_you_mean(name, map(str, known))}"
 
 
-def _inlined(text: str, name: str, role: Role, mistakes: list[str], depth: int = 0) -> Iterator[str]:
-    """The lines of `text`, with those of the files that it includes; what cannot be included goes to `mistakes`."""
+def _inlined(text: str, name: str, role: Role, mistakes: list[str], noted: set[Path], depth: int = 0) -> Iterator[str]:
+    """The lines of `text`, with those of the files that it includes (`noted`); what cannot be goes to `mistakes`."""
     for number, line in enumerate(text.splitlines(), start=1):
         argument = _include(line)
         if argument is None or argument.startswith("/tmp/"):  # noqa: S108 - the installer's /tmp, not ours
@@ -182,7 +233,8 @@ def _inlined(text: str, name: str, role: Role, mistakes: list[str], depth: int =
         except KickstartError as error:
             mistakes.append(f"{name}, line {number}: {line.strip()}: {error.message}")
         else:
-            yield from _inlined(included, argument, role, mistakes, depth + 1)
+            noted.add(role.folders[0] / argument)
+            yield from _inlined(included, argument, role, mistakes, noted, depth + 1)
 
 
 def _include(line: str) -> str | None:
@@ -207,6 +259,8 @@ def _read_include(name: str, role: Role, depth: int) -> str:
     path = (role.folders[0] / name).resolve()
     if not path.is_relative_to(role.folders[0].resolve()):
         raise KickstartError("that file lies outside of the definition's folder")
+    if path.exists() and not path.is_file():
+        raise KickstartError("that is no plain file")
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -6,6 +6,7 @@ key of `Release`.
 
 import datetime as dt
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -51,10 +52,12 @@ class PackagedFile(Table):
 class KernelArguments(Table):
     """How the installer is told things. `{label}`: the volume id, escaped; `{path}`: a path from the medium's root.
 
-    `stage2` is left out where the installer looks for its second stage on the medium by itself (6).
+    `stage2` is left out where the installer looks for its second stage on the medium by itself (6). `no_copy` keeps it
+    from leaving a copy of the kickstart in the installed system.
     """
 
     stage2: Argument | None = None
+    no_copy: Argument | None = None
     kickstart: Annotated[Argument, Matching(r".*\{path\}.*", "an argument with {path} in it")]
     rescue: Argument
     check: Argument
@@ -214,7 +217,8 @@ class Release(Table):
     `rebuilds` are the families whose media of the same first number have the same packages and installer.
     `variant` is the one that .treeinfo names (installers of 8 and later take the repository of "BaseOS" for the base),
     absent where it names none; `platform` what modules require of it, as in its os-release's PLATFORM_ID (absent: what
-    the repositories say). `metadata` are the formats, by rpm's words, in which its installer reads metadata. `network`
+    the repositories say). `end_of_life` is the last day with updates, and `end_of_life_source` says whose word that is.
+    `metadata` are the formats, by rpm's words, in which its installer reads metadata. `network`
     is how the installed system keeps the configuration of its network: as ifcfg files of the service "network", or as
     NetworkManager's keyfiles.
     """
@@ -228,6 +232,7 @@ class Release(Table):
     variant: Name | None = None
     platform: Annotated[str, Matching(r"[a-z0-9.+_-]{1,30}", "a module platform such as el8")] | None = None
     end_of_life: dt.date | None = None
+    end_of_life_source: Annotated[str, Matching(r"[ -~]{1,200}", "a line of text")] | None = None
     metadata: Many[Literal["none", "gzip", "bzip2", "xz", "zstd"]] = ("none", "gzip", "bzip2", "xz", "zstd")
     network: Literal["ifcfg", "networkmanager"] = "networkmanager"
     kickstart: KickstartFacts
@@ -244,7 +249,10 @@ def load_release(definition: Definition) -> Release:
 
     Raises DefinitionError for an unknown id, a file with mistakes, or an architecture that the release lacks.
     """
-    release = named_release(definition.release, definition.folder)
+    if definition.release.endswith(".toml"):
+        release = load_toml(definition.named(definition.folder, definition.release), Release, "release file")
+    else:
+        release = named_release(definition.release, definition.folder)
     if definition.arch not in release.arch:
         raise DefinitionError(
             f"arch: {release.title} has no {definition.arch}{did_you_mean(definition.arch, release.arch)}"
@@ -268,9 +276,13 @@ def named_release(wanted: str, folder: Path) -> Release:
 
 def release_of_version(version: str) -> Release | None:
     """The shipped release that a medium of `version` ("7.9", "9") is of, or rebuilt from: the first number is its."""
-    shipped = (load_toml(path, Release, "release file") for path in _shipped().values())
     major = version.partition(".")[0]
-    return next((release for release in shipped if release.version.partition(".")[0] == major), None)
+    return next((release for release in shipped_releases() if release.version.partition(".")[0] == major), None)
+
+
+def shipped_releases() -> Iterator[Release]:
+    """The releases that isobuilder ships."""
+    return (load_toml(path, Release, "release file") for path in _shipped().values())
 
 
 def _shipped() -> dict[str, Path]:

@@ -5,64 +5,91 @@ own writer, for another place and a fixed time. A test compares the result with 
 """
 
 import gzip
+import hashlib
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Collection, Mapping, Sequence
+from importlib import metadata as installed
 from pathlib import Path
 from typing import Any
 
-from isobuilder.errors import MediumError, TrustError
+from isobuilder import __version__
+from isobuilder.errors import MediumError
 from isobuilder.hosterrors import host_errors, scratch_errors
+from isobuilder.kept import Kept, key_of
 from isobuilder.lock import Package
 from isobuilder.repository import rpmmd
 from isobuilder.repository.modulesfile import MediumModules
+from isobuilder.repository.pieces import Metadata, Piece
 
 
 def write_repodata(
     packages: Sequence[Package],
-    metadata: Mapping[str, Mapping[str, Path]],
+    metadata: Mapping[str, Metadata],
     comps: bytes | None,
+    pieces: Mapping[str, Piece],
     *,
     epoch: int,
     streams: Collection[str] = (),
     hotfixes: Collection[str] = (),
+    kept: Kept | None = None,
 ) -> dict[str, bytes]:
     """The files of repodata/ by their path on the medium, for one repository at its root: the same for the same input.
 
-    `packages` are those that lie on the medium, at their `path`; `metadata` has the files of each repository, by its id
-    and then by kind (primary, filelists, and as they are there other and modules). `comps` is a plain comps.xml. All
-    times are `epoch`, except those that packages were built at. What upstream's other leaves out is left out. `streams`
-    (NAME:STREAM) are those of modules that are active in some role, and `hotfixes` the ids of repositories whose
-    packages no stream hides.
+    `packages` are those that lie on the medium, at their `path`, and `pieces` what is said of them (`pieces_of`);
+    `metadata` has the files of each repository, by its id, of which modules are read here. `comps` is a plain
+    comps.xml. All times are `epoch`, except those that packages were built at. `streams` (NAME:STREAM) are those of
+    modules that are active in some role, and `hotfixes` the ids of repositories whose packages no stream hides. Where
+    all of it is as it was before, what was written then is taken from `kept`.
 
-    Raises TrustError when the metadata does not have a package as it was locked, MediumError when two packages would
-    lie at one path, HostError without createrepo_c or where files cannot be read or written.
+    Raises MediumError when two packages would lie at one path, HostError without createrepo_c or where files cannot be
+    read or written, TrustError for modules that are not as they should be.
     """
     _check_paths(packages)
-    entries: list[Any] = []
-    modules = _modules(metadata, streams)
-    exempt: dict[str, str] = {}
-    for repository, files in sorted(metadata.items()):
-        wanted = {package.file.sha256: package for package in packages if package.repository == repository}
-        if wanted:
-            found = _entries(repository, wanted, files, epoch)
-            entries += found
-            if repository in hotfixes:
-                exempt |= {e.nevra(): e.name for e in found if modules.names & {name for name, *_ in e.provides}}
     if strangers := {package.repository for package in packages} - metadata.keys():
         raise MediumError(f"no metadata of these repositories is at hand: {', '.join(sorted(strangers))}")
-    entries.sort(key=lambda entry: (entry.nevra(), entry.pkgId))
+    modules = _modules(metadata, streams)
+    exempt = {
+        package.nevra: pieces[package.file.sha256].name
+        for package in packages
+        if package.repository in hotfixes and modules.names & set(pieces[package.file.sha256].provides)
+    }
+    ordered = sorted(packages, key=lambda package: (package.nevra, package.file.sha256))
+    said = [pieces[package.file.sha256] for package in ordered]
+    text = modules.text(exempt)
+    key = _key(said, comps, text, epoch)
+    if kept and (files := kept.data(key)):
+        return files
     with scratch_errors(), tempfile.TemporaryDirectory() as folder:
-        return _Writer(Path(folder), epoch).write(entries, comps, modules.text(exempt))
+        files = _Writer(Path(folder), epoch).write(said, comps, text)
+    if kept:
+        kept.keep_data(key, files)
+    return files
 
 
-def _modules(metadata: Mapping[str, Mapping[str, Path]], streams: Collection[str]) -> MediumModules:
+def _key(pieces: Sequence[Piece], comps: bytes | None, modules: bytes, epoch: int) -> str:
+    """All that the files depend on."""
+    digest = hashlib.sha256()
+    for piece in pieces:
+        for text in (piece.primary, piece.filelists, piece.other):
+            digest.update(text.encode() + b"\0")
+    digest.update(comps or b"")
+    digest.update(b"\0" + modules)
+    tools = installed.version("createrepo_c"), zlib.ZLIB_RUNTIME_VERSION, __version__
+    return key_of("repodata", tools, epoch, comps is None, digest.hexdigest())
+
+
+def _modules(metadata: Mapping[str, Metadata], streams: Collection[str]) -> MediumModules:
     published: dict[str, bytes] = {}
-    for repository, files in sorted(metadata.items()):
-        if "modules" in files:
-            with host_errors(files["modules"]):
-                published[repository] = files["modules"].read_bytes()
+    for repository, found in sorted(metadata.items()):
+        if "modules" in found.files:
+            path = found.files["modules"]
+            with host_errors(path), path.open("rb") as file:
+                if "modules" in found.sha256:
+                    rpmmd.check_sha256(file, found.sha256["modules"], path)
+                published[repository] = file.read()
     return MediumModules(published, streams)
 
 
@@ -75,45 +102,6 @@ def _check_paths(packages: Sequence[Package]) -> None:
                 details=[f"{one.nevra} of repository {one.repository}: {one.file.path}" for one in (other, package)],
                 hint="Leave one of the repositories out, or give one of them priority.",
             )
-
-
-def _entries(repository: str, wanted: Mapping[str, Package], files: Mapping[str, Path], epoch: int) -> list[Any]:
-    """What upstream says of the wanted packages, as createrepo_c's objects."""
-    module = rpmmd.createrepo_c()
-    found: dict[str, Any] = {}
-
-    def keep(entry: Any) -> None:
-        if entry.pkgId in wanted:
-            found[entry.pkgId] = entry
-
-    def known(sha256: str, _name: str, _arch: str) -> Any | None:
-        return found.get(sha256)
-
-    for kind in ("primary", "filelists", "other"):
-        if kind in files:
-            rpmmd.check_xml(files[kind], kind)
-    try:
-        module.xml_parse_primary(os.fspath(files["primary"]), None, keep, None, False)  # noqa: FBT003 - no keywords
-        # Only what `known` gives back is filled in; the rest of a file of gigabytes passes by.
-        module.xml_parse_filelists(os.fspath(files["filelists"]), known)
-        if "other" in files:
-            module.xml_parse_other(os.fspath(files["other"]), known)
-    except module.CreaterepoCError as error:
-        raise TrustError(f"repository {repository}: its metadata is not as it should be: {error}") from error
-    for sha256, package in wanted.items():
-        _place(found.get(sha256), package, epoch)
-    return [found[sha256] for sha256 in wanted]
-
-
-def _place(entry: Any, package: Package, epoch: int) -> None:
-    """Make `entry` speak of `package` on the medium."""
-    if entry is None or entry.nevra() != package.nevra or entry.size_package != package.file.size:
-        raise TrustError(
-            f"repository {package.repository}: the metadata does not have {package.nevra} as it was locked"
-        )
-    entry.location_href = package.path
-    entry.location_base = None
-    entry.time_file = epoch
 
 
 class _Writer:
@@ -130,14 +118,14 @@ class _Writer:
         self._repomd = self._module.Repomd()
         self._files: dict[str, bytes] = {}
 
-    def write(self, entries: Sequence[Any], comps: bytes | None, modules: bytes) -> dict[str, bytes]:
+    def write(self, pieces: Sequence[Piece], comps: bytes | None, modules: bytes) -> dict[str, bytes]:
         writers = {
             "primary": self._module.PrimaryXmlFile,
             "filelists": self._module.FilelistsXmlFile,
             "other": self._module.OtherXmlFile,
         }
         for kind, writer in writers.items():
-            self._packages(kind, writer, entries)
+            self._packages(kind, writer, [getattr(piece, kind) for piece in pieces])
         if comps is not None:
             # CentOS publishes both, and each has its readers.
             plain = self._folder / "comps.xml"
@@ -152,12 +140,12 @@ class _Writer:
         self._repomd.set_revision(str(self._epoch))
         return {"repodata/repomd.xml": self._repomd.xml_dump().encode(), **self._files}
 
-    def _packages(self, kind: str, writer: Any, entries: Sequence[Any]) -> None:
+    def _packages(self, kind: str, writer: Any, elements: Sequence[str]) -> None:
         plain = self._folder / f"{kind}.xml"
         document = writer(os.fspath(plain), self._module.NO_COMPRESSION)
-        document.set_num_of_pkgs(len(entries))
-        for entry in entries:
-            document.add_pkg(entry)
+        document.set_num_of_pkgs(len(elements))
+        for element in elements:
+            document.add_chunk(element)
         document.close()
         self._add(kind, _packed(plain))
         plain.unlink()

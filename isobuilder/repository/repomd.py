@@ -24,6 +24,7 @@ _RECORDS = MappingProxyType(
         "modules": ("modules",),
     }
 )
+_READ = frozenset(name for names in _RECORDS.values() for name in names)
 _REQUIRED = ("primary", "filelists")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TREE_SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
@@ -80,7 +81,12 @@ def parse_repomd(data: bytes, *, where: str) -> Repomd:
     root = parse_xml(data, where)
     if root.tag.rpartition("}")[2] != "repomd":
         raise TrustError(f"{where}: not repomd.xml but {root.tag!r}")
-    published = {element.get("type", ""): element for element in root.iterfind("{*}data")}
+    published: dict[str, ET.Element] = {}
+    for element in root.iterfind("{*}data"):
+        kind = element.get("type", "")
+        if kind in published and kind in _READ:
+            raise TrustError(f"{where}: {kind} is there twice, and which of them counts is not said")
+        published[kind] = element
     chosen = {
         kind: published[name]
         for kind, names in _RECORDS.items()
@@ -162,8 +168,10 @@ def _record(kind: str, element: ET.Element, where: str) -> Record:
     if algorithm != "sha256" or not _SHA256.fullmatch(sha256):
         raise TrustError(
             f"{where}: {kind} has no sha256 checksum but {algorithm or 'none'}",
-            hint="A repository with weaker checksums has to be made anew: createrepo_c --checksum sha256",
+            hint="A repository with other checksums has to be made anew: createrepo_c --checksum sha256",
         )
+    if place is not None and place.get("{http://www.w3.org/XML/1998/namespace}base"):
+        raise TrustError(f"{where}: {kind} lies on another server (xml:base), which is not supported")
     for name in ("size", "open-size"):
         if _number(_text(element, name) or "0", where) > LIMITS[kind]:
             raise TrustError(f"{where}: {kind} has the {name} {_text(element, name)}; no repository is that large")

@@ -4,7 +4,10 @@ All of it is input from strangers, even where its checksum is right: a repositor
 metadata comes through here; what the files mean is not known here.
 """
 
+import functools
+import hashlib
 import io
+import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -17,13 +20,15 @@ from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
 from isobuilder.decompress import DecompressionError, decompressed, format_of
-from isobuilder.errors import HostError, TrustError
+from isobuilder.errors import DamagedError, HostError, TrustError
 from isobuilder.hosterrors import host_errors, scratch_errors
 
 # Bytes after decompression. All of BaseOS and AppStream of a Stream has 52 MB of primary and 2 GB of filelists.
 LIMITS = MappingProxyType(
     {"primary": 1 << 30, "filelists": 8 << 30, "other": 4 << 30, "group": 8 << 20, "modules": 64 << 20}
 )
+# What a document of each kind is called. The libraries find nothing in others, and say so of none.
+_ROOTS = MappingProxyType({"primary": "metadata", "filelists": "filelists", "other": "otherdata", "group": "comps"})
 _PROLOG = 64 << 10
 # Of what is parsed here, comps goes deepest: four elements within each other.
 _MAX_DEPTH = 32
@@ -54,29 +59,30 @@ def unpack(data: bytes, kind: str, where: str) -> bytes:
     return b"".join(_chunks(io.BytesIO(data), kind, where))
 
 
-def check_xml(path: Path, kind: str) -> None:
+def check_xml(path: Path, kind: str, sha256: str | None = None) -> None:
     """Read all of an XML file once, so that a C library may read it again: bounded, and no entities declared in it.
 
     Raises TrustError, or HostError when the file cannot be read.
     """
-    for _ in _checked(path, kind):
+    for _ in plain_chunks(path, kind, sha256):
         pass
 
 
 @contextmanager
-def unpacked_xml(path: Path, kind: str) -> Iterator[BinaryIO]:
-    """The plain XML of `path` as a temporary file without a name, checked and refused as by check_xml."""
+def unpacked_xml(path: Path, kind: str, sha256: str | None = None) -> Iterator[BinaryIO]:
+    """The plain XML of `path` as a temporary file without a name, checked and refused as by plain_chunks."""
     with ExitStack() as stack:
         with scratch_errors():
             plain = stack.enter_context(tempfile.TemporaryFile())
-            plain.writelines(_checked(path, kind))
+            plain.writelines(plain_chunks(path, kind, sha256))
             plain.seek(0)
         yield plain
 
 
-def _check_prolog(head: bytes, where: str) -> None:
-    """Raises TrustError unless the XML that starts with `head` comes to its root without declaring anything.
+def _check_prolog(head: bytes, where: str) -> str:
+    """The name of the root, as it is written, of the XML that starts with `head`.
 
+    Raises TrustError unless it comes to its root without declaring anything.
     Entities can only be declared in a DOCTYPE's own subset, before the root; a DOCTYPE that merely names a DTD, as
     comps has it, is harmless since no parser here loads one. Expat reads the encodings that a search would miss.
     """
@@ -95,8 +101,12 @@ def _check_prolog(head: bytes, where: str) -> None:
         # Behind the root it is the reader's business, which reads all of it.
         if not roots:
             raise TrustError(f"{where}: not XML: {error}") from error
+    except (LookupError, ValueError) as error:
+        # An encoding that Python does not know, or that has more than 256 characters.
+        raise TrustError(f"{where}: not XML in an encoding that can be read: {error}") from error
     if not roots:
         raise TrustError(f"{where}: not XML: no element in its first {_PROLOG >> 10} KiB")
+    return roots[0]
 
 
 def parse_xml(data: bytes, where: str) -> ET.Element:
@@ -109,7 +119,7 @@ def parse_xml(data: bytes, where: str) -> ET.Element:
     try:
         parser.feed(data)
         root: ET.Element = parser.close()
-    except ET.ParseError as error:
+    except (ET.ParseError, LookupError, ValueError) as error:
         raise TrustError(f"{where}: not well-formed XML: {error}") from error
     return root
 
@@ -132,10 +142,31 @@ def location(href: str, where: str) -> str:
     return quote(href, safe="/%~+^:=@,()!$&'*;")
 
 
+@contextmanager
+def _no_rpm_configuration() -> Iterator[None]:
+    """Give librpm, which gets ready when createrepo_c is loaded, an empty configuration in place of the host's.
+
+    On a host without rpm it would complain that there is none.
+    """
+    before = os.environ.get("RPM_CONFIGDIR")
+    with tempfile.TemporaryDirectory(prefix="isobuilder-rpm-") as folder:
+        Path(folder, "rpmrc").touch()
+        os.environ["RPM_CONFIGDIR"] = folder
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["RPM_CONFIGDIR"]
+            else:
+                os.environ["RPM_CONFIGDIR"] = before
+
+
+@functools.cache
 def createrepo_c() -> Any:
     """The module createrepo_c, which publishes no types. Raises HostError where it cannot be loaded."""
     try:
-        import createrepo_c as module
+        with _no_rpm_configuration():
+            import createrepo_c as module
     except ImportError as error:
         raise HostError(
             f"createrepo_c cannot be loaded: {error}",
@@ -163,13 +194,30 @@ class _FlatTree(ET.TreeBuilder):
         return super().end(tag)
 
 
-def _checked(path: Path, kind: str) -> Iterator[bytes]:
-    """The plain bytes of an XML file that declares nothing."""
+def plain_chunks(path: Path, kind: str, sha256: str | None = None) -> Iterator[bytes]:
+    """The plain bytes of an XML file, bounded, that declares nothing and is of that `sha256`, if any is given.
+
+    Raises TrustError where it declares anything, DamagedError where it is another; HostError when it cannot be read.
+    """
     with host_errors(path), path.open("rb") as source:
+        if sha256 is not None:
+            check_sha256(source, sha256, path)
         pieces = _chunks(source, kind, path.name)
         head = b""
         while len(head) < _PROLOG and (piece := next(pieces, b"")):
             head += piece
-        _check_prolog(head, path.name)
+        root = _check_prolog(head, path.name)
+        if root != _ROOTS[kind]:
+            raise TrustError(
+                f"{path.name}: {kind} begins with {root[:40]!r}, and not with {_ROOTS[kind]!r}",
+                hint="Names with a prefix mean the same in XML, and neither dnf nor isobuilder reads such metadata.",
+            )
         yield head
         yield from pieces
+
+
+def check_sha256(source: io.BufferedReader, sha256: str, path: Path) -> None:
+    """Read an open file, which stands at its start again afterwards. Raises DamagedError when it is another."""
+    if hashlib.file_digest(source, "sha256").hexdigest() != sha256:
+        raise DamagedError(f"{path}: the file in the cache is not what it was when it was fetched", [path])
+    source.seek(0)

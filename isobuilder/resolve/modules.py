@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from isobuilder.hosterrors import host_errors
 from isobuilder.kickstart.readback import PackageRequest
 from isobuilder.lock import ActiveStream
 from isobuilder.repository.modules import ModuleIndex, ModuleStream, parse_modules
@@ -76,6 +75,4 @@ def active_streams(chosen: Sequence[tuple[str, RoleModules]]) -> tuple[ActiveStr
 
 
 def _index(source: Source) -> ModuleIndex:
-    with host_errors(source.files["modules"]):
-        data = source.files["modules"].read_bytes()
-    return parse_modules(data, source.id)
+    return parse_modules(source.read("modules"), source.id)

@@ -5,24 +5,24 @@ What shall be installed is not decided here.
 
 import fnmatch
 import functools
-import os
-import tempfile
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import solv
 
-from isobuilder.errors import HostError, TrustError
-from isobuilder.hosterrors import scratch_errors
+from isobuilder.errors import TrustError
+from isobuilder.hosterrors import host_errors
+from isobuilder.kept import Kept
 from isobuilder.lock import RepositoryFile
 from isobuilder.repository import rpmmd
 from isobuilder.resolve.excludes import Filter, unseen
+from isobuilder.resolve.loading import Loader
 from isobuilder.resolve.subjects import Subjects, is_glob
 
-# createrepo_c lists these in primary; every other file is in filelists only.
-_PRIMARY_FILES = ("/etc/*", "*bin/*", "/usr/lib/sendmail")
+# The largest that are known, of firmware and games, have some GB.
+_LARGEST = 32 << 30
 _PROVIDED = solv.Selection.SELECTION_PROVIDES | solv.Selection.SELECTION_GLOB | solv.Selection.SELECTION_WITH_DISABLED
 _FLAGS = (
     # glibc.i686 goes beside glibc.x86_64, as in dnf; libsolv alone would not have it so.
@@ -36,6 +36,7 @@ _FLAGS = (
 class Source:
     """A repository whose metadata lies on disk: `files` by kind (primary, filelists, group, ...), compressed or not.
 
+    `sha256` has what each of them must be, by kind, where that is known: they are compared as they are read.
     `priority` is in yum's sense: lower wins. `excludes` and `includes` are patterns in dnf's sense. No stream of a
     module hides the packages of a repository of `hotfixes`.
     """
@@ -46,16 +47,26 @@ class Source:
     excludes: tuple[str, ...] = ()
     includes: tuple[str, ...] = ()
     hotfixes: bool = False
+    sha256: Mapping[str, str] = field(default_factory=dict)
+
+    def read(self, kind: str) -> bytes:
+        """The bytes of a small file, as they lie there. Raises TrustError where they are not what they must be."""
+        path = self.files[kind]
+        with host_errors(path), path.open("rb") as file:
+            if kind in self.sha256:
+                rpmmd.check_sha256(file, self.sha256[kind], path)
+            return file.read()
 
 
 class PackagePool:
     """All packages of `sources`, as libsolv's solvables of an empty system of `arch`.
 
-    Filelists are read as far as `paths` and the packages' own requirements of files need them: loaded whole, those of
-    a distribution take more memory than everything else, and left out they shrink what is selected without an error.
+    Who has `paths` is found, too. What was read once is kept in `kept`, and taken from there.
     """
 
-    def __init__(self, sources: Sequence[Source], *, arch: str, paths: Iterable[str] = ()) -> None:
+    def __init__(
+        self, sources: Sequence[Source], *, arch: str, paths: Iterable[str] = (), kept: Kept | None = None
+    ) -> None:
         self.arch = arch
         self._sources = {source.id: source for source in sources}
         self.solv = solv.Pool()
@@ -64,11 +75,11 @@ class PackagePool:
         for flag in _FLAGS:
             self.solv.set_flag(flag, 1)
         # libsolv's objects of a repository do not keep it alive.
-        self._repos = [self._load(source) for source in sources]
-        self._files: dict[str, list[Any]] = {}
-        self._add_files(frozenset(paths))
-        self.solv.createwhatprovides()
-        self._subjects = Subjects(solvable for repo in self._repos for solvable in repo.solvables)
+        self._repos = [self._added(source) for source in sources]
+        loader = Loader(self.solv, list(zip(self._repos, sources, strict=True)), kept)
+        loader.load()
+        self._files = loader.owners(frozenset(paths))
+        self._subjects = Subjects(self.solv)
         filters = [Filter(source.id, source.excludes, source.includes) for source in sources]
         self._excluded = unseen(filters, self._subjects)
         self._hidden: frozenset[int] = self._excluded
@@ -139,7 +150,7 @@ class PackagePool:
 
     def called(self, name: str) -> list[Any]:
         """The packages of exactly that name."""
-        return [solvable for solvable in self._subjects.by_name.get(name, ()) if self._is_seen(solvable)]
+        return [solvable for solvable in self._subjects.called(name) if self._is_seen(solvable)]
 
     def names_like(self, word: str) -> list[Any]:
         """The packages whose names `word` matches: only there is it a glob, or else the whole name."""
@@ -165,56 +176,22 @@ class PackagePool:
         if checksum is None or checksum.typestr() != "sha256":
             raise TrustError(
                 f"{where}: its checksum in the metadata is not sha256 but {checksum.typestr() if checksum else 'none'}",
-                hint="A repository with weaker checksums has to be made anew: createrepo_c --checksum sha256",
+                hint="A repository with other checksums has to be made anew: createrepo_c --checksum sha256",
             )
         if solvable.lookup_str(solv.SOLVABLE_MEDIABASE):
             raise TrustError(f"{where}: the metadata sends it to another server (xml:base), which is not supported")
         size = solvable.lookup_num(solv.SOLVABLE_DOWNLOADSIZE)
         if not size:
             raise TrustError(f"{where}: the metadata has no size for it")
+        if size > _LARGEST:
+            raise TrustError(f"{where}: the metadata gives it {size} bytes; no package is that large")
         href, _ = solvable.lookup_location()
         return RepositoryFile(path=rpmmd.location(href or "", where), sha256=checksum.hex(), size=size)
 
-    def _load(self, source: Source) -> Any:
+    def _added(self, source: Source) -> Any:
         repo = self.solv.add_repo(source.id)
         repo.priority = -source.priority
-        with rpmmd.unpacked_xml(source.files["primary"], "primary") as plain:
-            loaded = _handed_over(plain, lambda handle: repo.add_rpmmd(handle, None, 0))
-        if not loaded:
-            raise TrustError(f"repository {source.id}: its primary metadata is not as it should be: {self.solv.errstr}")
-        self._reload(repo)
         return repo
-
-    def _reload(self, repo: Any) -> None:
-        """Write a repository in libsolv's own format and read it back, as dnf does, which sorts what packages need.
-
-        Among several packages of equal right, libsolv's choice depends on that order. It takes less memory, too.
-        """
-        with scratch_errors(), tempfile.TemporaryFile() as file:
-            written = _handed_over(file, repo.write)
-            repo.empty(True)  # noqa: FBT003 - no keywords
-            file.seek(0)
-            if not (written and _handed_over(file, repo.add_solv)):
-                raise HostError(f"libsolv cannot write or read its own format: {self.solv.errstr}")
-
-    def _add_files(self, paths: Collection[str]) -> None:
-        """Find who has the files that somebody needs, and make those that packages need into what their owners provide.
-
-        What packages need of primary's files, libsolv finds by itself, where primary has them.
-        """
-        required = {self.solv.id2str(number) for number in self.solv.addfileprovides_queue()}
-        self.solv.createwhatprovides()
-        missing = {path for path in required if not (_in_primary(path) and self.solv.whatprovides(self.solv.Dep(path)))}
-        wanted = missing.union(paths)
-        for repo in self._repos if wanted else ():
-            owners = _owners(self._sources[repo.name], wanted)
-            for solvable in repo.solvables if owners else ():
-                checksum = solvable.lookup_checksum(solv.SOLVABLE_CHECKSUM)
-                for path in owners.get(checksum.hex() if checksum else "", ()):
-                    if path in missing:
-                        solvable.add_provides(self.solv.Dep(path))
-                    if path in paths:
-                        self._files.setdefault(path, []).append(solvable)
 
     def _is_seen(self, solvable: Any) -> bool:
         return solvable.id not in self._hidden
@@ -236,10 +213,9 @@ class PackagePool:
     def _obsoleting(self) -> Mapping[str, Sequence[tuple[Any, Any]]]:
         """What obsoletes something of a name, each with the dependency that says so."""
         found: dict[str, list[tuple[Any, Any]]] = {}
-        for solvable in (solvable for repo in self._repos for solvable in repo.solvables):
-            for dependency in solvable.lookup_deparray(solv.SOLVABLE_OBSOLETES):
-                name, _, _ = str(dependency).partition(" ")
-                found.setdefault(name, []).append((dependency, solvable))
+        for said in self.solv.Dataiterator(solv.SOLVABLE_OBSOLETES):
+            name, _, _ = str(said.dep).partition(" ")
+            found.setdefault(name, []).append((said.dep, said.solvable))
         return found
 
     def _better(self, one: Any, other: Any) -> bool:
@@ -250,43 +226,9 @@ class PackagePool:
         return bool(one.evrcmp(other) > 0)
 
 
-def _handed_over(file: BinaryIO, use: Callable[[Any], Any]) -> Any:
-    """What `use` does with an open file as libsolv has it, which closes what it is given."""
-    handle = solv.xfopen_fd("", os.dup(file.fileno()))
-    try:
-        return use(handle)
-    finally:
-        handle.close()
-
-
-def _in_primary(path: str) -> bool:
-    return any(fnmatch.fnmatchcase(path, known) for known in _PRIMARY_FILES)
-
-
 def _by(solvables: Iterable[Any], key: Callable[[Any], tuple[str, ...]]) -> Iterable[list[Any]]:
     """`solvables` apart by `key`, in its order."""
     found: dict[tuple[str, ...], list[Any]] = {}
     for solvable in solvables:
         found.setdefault(key(solvable), []).append(solvable)
     return [found[each] for each in sorted(found)]
-
-
-def _owners(source: Source, wanted: set[str]) -> dict[str, list[str]]:
-    """Which of the `wanted` paths the packages of a repository have, by the packages' sha256."""
-    path = source.files["filelists"]
-    rpmmd.check_xml(path, "filelists")
-    owners: dict[str, list[str]] = {}
-    folders = {f"{folder}/" for folder, _, _ in (path.rpartition("/") for path in wanted)}
-
-    def package(entry: Any) -> None:
-        # Millions of files: most of them are in folders that nobody asks for.
-        found = [file[1] + file[2] for file in entry.files if file[1] in folders and file[1] + file[2] in wanted]
-        if found:
-            owners[entry.pkgId] = found
-
-    module = rpmmd.createrepo_c()
-    try:
-        module.xml_parse_filelists(os.fspath(path), None, package)
-    except module.CreaterepoCError as error:
-        raise TrustError(f"repository {source.id}: its filelists are not as they should be: {error}") from error
-    return owners

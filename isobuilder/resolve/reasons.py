@@ -26,8 +26,24 @@ def why_chosen(pool: PackagePool, chosen: Sequence[Any], asked: Mapping[int, str
     new = [each for each in chosen if each.id in found]
     while new:
         graph.follow(found, new)
+        if len(found) == len(chosen):
+            break
         new = next((more for step in graph.steps if (more := list(step(found)))), [])
     return {each.id: found.get(each.id, "what else is chosen needs it") for each in chosen}
+
+
+def wants(pool: PackagePool, chosen: Sequence[Any]) -> dict[int, frozenset[int]]:
+    """What each of the `chosen` packages wants of the others, by libsolv's number: requires, recommends, brings along.
+
+    Where several of them provide what is wanted, all of them count.
+    """
+    graph = _Graph(pool, chosen)
+    found: dict[int, set[int]] = {each.id: set() for each in chosen}
+    for each in chosen:
+        found[each.id] |= {other.id for other in graph.wanted(each) if other.id != each.id}
+        for beside in graph.beside(each):
+            found[beside.id].add(each.id)
+    return {number: frozenset(others) for number, others in found.items()}
 
 
 class _Graph:
@@ -49,6 +65,18 @@ class _Graph:
         for package in todo:
             for dependency in package.lookup_deparray(solv.SOLVABLE_REQUIRES, _ALL):
                 todo += self._add(found, self._providers(dependency), f"required by {package.name}")
+
+    def wanted(self, package: Any) -> Iterator[Any]:
+        """What `package` requires or recommends, and what conditions in that name."""
+        for dependency in package.lookup_deparray(solv.SOLVABLE_REQUIRES, _ALL):
+            yield from self._providers(dependency) or self._leaves(dependency)
+        for dependency in package.lookup_deparray(solv.SOLVABLE_RECOMMENDS):
+            yield from self._providers(dependency)
+
+    def beside(self, package: Any) -> Iterator[Any]:
+        """What `package` supplements, so that it comes along."""
+        for dependency in package.lookup_deparray(solv.SOLVABLE_SUPPLEMENTS):
+            yield from (other for other in self._leaves(dependency) if other.id != package.id)
 
     def _recommended(self, found: dict[int, str]) -> Iterator[Any]:
         for package in self._those(found):

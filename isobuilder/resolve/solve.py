@@ -12,11 +12,12 @@ import solv
 from pydantic import ValidationError
 
 from isobuilder.errors import ResolveError, TrustError
+from isobuilder.kept import Kept
 from isobuilder.lock import ActiveStream, Package
 from isobuilder.repository.comps import merge_comps, parse_comps
 from isobuilder.resolve.modules import Modules, active_streams
 from isobuilder.resolve.pool import PackagePool, Source
-from isobuilder.resolve.reasons import why_chosen
+from isobuilder.resolve.reasons import wants, why_chosen
 from isobuilder.resolve.selection import INSTALLER, SCREENS, Ask, RoleRequest, Selection, select
 
 __all__ = ["Resolution", "RoleRequest", "Source", "resolve"]
@@ -37,17 +38,29 @@ _FLAGS = (solv.Solver.SOLVER_FLAG_BEST_OBEY_POLICY, solv.Solver.SOLVER_FLAG_YUM_
 
 
 @dataclass(frozen=True)
+class Needs:
+    """Why a role's packages are there, by NEVRA: `asked` has what each thing that is asked for is ("group core").
+
+    `wants` has what each package requires, recommends or brings along, of those that were chosen with it.
+    """
+
+    asked: Mapping[str, frozenset[str]]
+    wants: Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True)
 class Resolution:
     """The packages of a medium, sorted by NEVRA, and notes that a user should read.
 
     `extra` are those that boot code is taken out of, by the name that they were asked for; `modules` the streams that
-    are active in any role.
+    are active in any role; `needs` those of each role, by its name, where they were asked for.
     """
 
     packages: tuple[Package, ...]
     extra: Mapping[str, Package]
     modules: tuple[ActiveStream, ...]
     notes: tuple[str, ...]
+    needs: Mapping[str, Needs]
 
 
 def resolve(
@@ -59,6 +72,8 @@ def resolve(
     may: Sequence[str] = (),
     extra: Sequence[str] = (),
     platform: str | None = None,
+    kept: Kept | None = None,
+    with_needs: bool = False,
 ) -> Resolution:
     """The packages that `roles` need from `sources`, each role resolved alone from an empty system of `arch`.
 
@@ -66,7 +81,8 @@ def resolve(
     role is resolved without the latter and with them, and the result has both. `extra` are packages that boot code is
     taken out of: they are in the result without what they require, and without roles unless a role needs them too.
     Where two roles need different versions of a package, or streams of a module, both are in the result. `platform` is
-    what modules require of the release ("el8"); None takes what the release's own package provides.
+    what modules require of the release ("el8"); None takes what the release's own package provides. What is read of
+    repositories is kept in `kept`.
 
     Raises ResolveError with every unknown name of every role and its line, or with libsolv's account of what does not
     fit together. Raises TrustError where the metadata cannot be relied on.
@@ -74,8 +90,8 @@ def resolve(
     # So dnf loads them, and of equals libsolv takes the first.
     sources = sorted(sources, key=lambda source: source.priority)
     paths = {wanted.text for role in roles for wanted in role.request.packages if wanted.text.startswith("/")}
-    pool = PackagePool(sources, arch=arch, paths=paths)
-    published = [source.files["group"].read_bytes() for source in sources if "group" in source.files]
+    pool = PackagePool(sources, arch=arch, paths=paths, kept=kept)
+    published = [source.read("group") for source in sources if "group" in source.files]
     comps = parse_comps(merge_comps(published))
     installer = dict.fromkeys(always, INSTALLER)
     person = installer | dict.fromkeys([name for name in may if name not in installer], SCREENS)
@@ -95,8 +111,12 @@ def resolve(
     )
     chosen: dict[int, dict[str, str]] = {found.id: {} for found in extras.values() if found}
     problems: list[str] = []
+    needs: dict[str, Needs] = {}
     for selection in selections:
-        for solvable, reason in _solve(pool, selection, problems):
+        solvables = _solve(pool, selection, problems)
+        if with_needs:
+            _add_needs(needs, pool, selection, solvables)
+        for solvable, reason in solvables:
             chosen.setdefault(solvable.id, {}).setdefault(selection.role.role, reason)
     _refuse(
         "what the kickstarts ask for does not fit together",
@@ -110,6 +130,7 @@ def resolve(
         {name: packages[found.id] for name, found in extras.items() if found},
         active_streams([(role.role, own) for role, own in chosen_modules]),
         tuple(notes),
+        needs,
     )
 
 
@@ -118,7 +139,7 @@ def _refuse(message: str, mistakes: Sequence[str], *, hint: str) -> None:
         raise ResolveError(message, details=dict.fromkeys(mistakes), hint=hint)
 
 
-def _solve(pool: PackagePool, selection: Selection, problems: list[str]) -> Iterator[tuple[Any, str]]:
+def _solve(pool: PackagePool, selection: Selection, problems: list[str]) -> list[tuple[Any, str]]:
     """What the role needs, each with the reason; or nothing, and the reasons why not added to `problems`."""
     pool.hide(selection.hidden)
     pool.leave_out(selection.left_out)
@@ -129,12 +150,28 @@ def _solve(pool: PackagePool, selection: Selection, problems: list[str]) -> Iter
     found = solver.solve([*(_job(pool, ask) for ask in selection.asks), *_several_versions(pool)])
     problems.extend(line for problem in found for line in _account(problem, selection))
     if found:
-        return
+        return []
     asked = {candidate.id: ask.reason for ask in reversed(selection.asks) for candidate in ask.candidates}
     chosen = solver.transaction().newsolvables()
     why = why_chosen(pool, chosen, asked)
-    for solvable in chosen:
-        yield solvable, why[solvable.id]
+    return [(solvable, why[solvable.id]) for solvable in chosen]
+
+
+def _add_needs(
+    needs: dict[str, Needs], pool: PackagePool, selection: Selection, solved: Sequence[tuple[Any, str]]
+) -> None:
+    """Add to what is known of the selection's role what one way of installing it chose."""
+    names = {solvable.id: _nevra(solvable) for solvable, _ in solved}
+    role = selection.role.role
+    before = needs.get(role, Needs({}, {}))
+    asked = dict(before.asked)
+    for ask in selection.asks:
+        there = frozenset(names[candidate.id] for candidate in ask.candidates if candidate.id in names)
+        asked[ask.reason] = asked.get(ask.reason, frozenset()) | there
+    merged = dict(before.wants)
+    for number, others in wants(pool, [solvable for solvable, _ in solved]).items():
+        merged[names[number]] = merged.get(names[number], frozenset()).union(names[other] for other in others)
+    needs[role] = Needs(asked, merged)
 
 
 def _job(pool: PackagePool, ask: Ask) -> Any:
@@ -178,10 +215,14 @@ def _jobs_in(problem: Any) -> list[int]:
     return sorted({element.jobidx for element in elements if element.type == solv.Solver.SOLVER_SOLUTION_JOB})
 
 
+def _nevra(solvable: Any) -> str:
+    evr = solvable.evr if ":" in solvable.evr else f"0:{solvable.evr}"
+    return f"{solvable.name}-{evr}.{solvable.arch}"
+
+
 def _package(pool: PackagePool, number: int, reasons: Mapping[str, str]) -> Package:
     solvable = pool.solv.id2solvable(number)
-    evr = solvable.evr if ":" in solvable.evr else f"0:{solvable.evr}"
-    nevra = f"{solvable.name}-{evr}.{solvable.arch}"
+    nevra = _nevra(solvable)
     try:
         return Package(
             nevra=nevra,

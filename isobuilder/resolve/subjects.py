@@ -5,11 +5,14 @@ the whole NEVRA; it means what it finds first (libdnf 0.69, nevra.cpp and Query:
 files are looked up elsewhere, where this finds nothing.
 """
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase, translate
 from typing import Any, Final
+
+import solv
 
 _NAME: Final = r"(?P<name>[^:(/=<> ]+)"
 _EVR: Final = r"(?:(?P<epoch>[0-9]+):)?(?P<version>[^-:(/=<> ]+)"
@@ -27,6 +30,7 @@ _FORMS: Final = tuple(
 )
 _GLOB: Final = re.compile(r"[*?[]")
 _NO_NEVRA: Final = frozenset("(/=<> ")
+_EXACTLY: Final = solv.Selection.SELECTION_NAME | solv.Selection.SELECTION_WITH_ALL
 _SOURCES: Final = frozenset({"src", "nosrc"})
 
 
@@ -53,13 +57,32 @@ class Subject:
 
 
 class Subjects:
-    """The packages of all repositories by name, and what words mean among them. Sources of packages are no packages."""
+    """The packages of all repositories by name, and what words mean among them. Sources of packages are no packages.
 
-    def __init__(self, solvables: Iterable[Any]) -> None:
-        self.by_name: dict[str, list[Any]] = {}
-        for solvable in solvables:
+    `pool` is libsolv's, with what packages provide made. Packages are looked up in it as they are asked for: to touch
+    each of 60,000 costs more time than all else.
+    """
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self._known: dict[str, list[Any]] = {}
+
+    @functools.cached_property
+    def by_name(self) -> Mapping[str, Sequence[Any]]:
+        """All of them, for globs and for what was meant by a mistyped name."""
+        found: dict[str, list[Any]] = {}
+        for solvable in self._pool.solvables:
             if solvable.arch not in _SOURCES:
-                self.by_name.setdefault(solvable.name, []).append(solvable)
+                found.setdefault(solvable.name, []).append(solvable)
+        return found
+
+    def called(self, name: str) -> Sequence[Any]:
+        """The packages of exactly that name."""
+        if name not in self._known:
+            is_known = name and self._pool.str2id(name, False)  # noqa: FBT003 - no keywords
+            found = self._pool.select(name, _EXACTLY).solvables() if is_known else ()
+            self._known[name] = [each for each in found if each.arch not in _SOURCES and each.name == name]
+        return self._known[name]
 
     def of(self, word: str, seen: Callable[[Any], bool] = lambda _solvable: True) -> Subject:
         """What `word` means where only packages are known that are `seen`."""
@@ -78,14 +101,14 @@ class Subjects:
 
     def _like(self, said: Mapping[str, str]) -> list[Any]:
         rest = {part: text for part, text in said.items() if part != "name"}
-        named = (each for name in self._names(said["name"]) for each in self.by_name[name])
+        named = (each for name in self._names(said["name"]) for each in self.called(name))
         return _sorted(each for each in named if not rest or _matches(rest, _parts(each)))
 
     def _names(self, name: str) -> Iterator[str]:
         if is_glob(name):
             matches = re.compile(translate(name)).match
             yield from (each for each in self.by_name if matches(each))
-        elif name in self.by_name:
+        else:
             yield name
 
 

@@ -9,7 +9,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -67,12 +67,13 @@ class _Made:
         return self.tag in _WHOLE
 
 
-def verify_package(path: Path, keyring: Keyring, *, nevra: str | None = None) -> Signer:
+def verify_package(path: Path, keyring: Keyring, *, nevra: str | None = None, file: BinaryIO | None = None) -> Signer:
     """Check that the package at `path` is signed by pinned keys, whole, and `nevra`; who signed it.
 
-    Raises TrustError, or HostError when the file cannot be read.
+    With `file`, a package that is open and will lie at `path`, that is read. Raises TrustError, or HostError when the
+    file cannot be read.
     """
-    with _opened(path, nevra) as (file, head):
+    with _opened(path, nevra, file) as (file, head):
         made = _signatures(head)
         if PAYLOAD_DIGEST not in head.header.entries and not any(one.of_all for one in made):
             raise TrustError("nothing signed says what the payload must be")
@@ -83,13 +84,13 @@ def verify_package(path: Path, keyring: Keyring, *, nevra: str | None = None) ->
         return signer
 
 
-def verify_digests(path: Path, *, nevra: str | None = None) -> None:
+def verify_digests(path: Path, *, nevra: str | None = None, file: BinaryIO | None = None) -> None:
     """Check what a package says of itself: digests and sizes of header and payload, and `nevra`.
 
-    For repositories whose packages are taken unsigned; it finds damage, and no malice. Raises TrustError, or HostError
-    when the file cannot be read.
+    For repositories whose packages are taken unsigned; it finds damage, and no malice. `file` is as above. Raises
+    TrustError, or HostError when the file cannot be read.
     """
-    with _opened(path, nevra) as (file, head):
+    with _opened(path, nevra, file) as (file, head):
         if not has_header_digest(head):
             raise TrustError("the package has no digest of its header")
         _check_payload(file, head, [])
@@ -97,11 +98,12 @@ def verify_digests(path: Path, *, nevra: str | None = None) -> None:
 
 
 @contextmanager
-def _opened(path: Path, nevra: str | None) -> Iterator[tuple[BinaryIO, PackageHead]]:
+def _opened(path: Path, nevra: str | None, opened: BinaryIO | None) -> Iterator[tuple[BinaryIO, PackageHead]]:
     """The package and its head, which is that of `nevra`; findings made meanwhile get the package's name."""
     name = f"{nevra} ({path})" if nevra else str(path)
     try:
-        with host_errors(name), path.open("rb") as file:
+        with host_errors(name), nullcontext(opened) if opened else path.open("rb") as file:
+            file.seek(0)
             yield file, _read_head(file, nevra)
     except TrustError as error:
         raise TrustError(

@@ -3,17 +3,19 @@
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from isobuilder.bootmenu.kernelline import escape_label
 from isobuilder.kickstart.readback import Reading, examine, place
 from isobuilder.kickstart.syntax import sections
 from isobuilder.resolve.selection import RoleRequest
+from isobuilder.verify.damage import guarded, tried
 from isobuilder.verify.finding import Finding, Kind
 from isobuilder.verify.judge import Judge
 from isobuilder.verify.medium import Medium, Unreadable
 from isobuilder.verify.repositories import OnMedium
-from isobuilder.verify.resolving import Resolving
 
 _LIMIT: Final = 1 << 20
 _FOLDER: Final = "ks/"
@@ -103,35 +105,44 @@ def kickstart_paths(medium: Medium, named: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({*found, *kept}))
 
 
-def check_kickstarts(
+@dataclass(frozen=True)
+class Kickstarts:
+    """Those that could be read, and what is wrong with all of them; their packages are looked at elsewhere."""
+
+    found: tuple["Kickstart", ...]
+    findings: tuple[Finding, ...]
+
+
+def read_kickstarts(
     medium: Medium, paths: Sequence[str], judged_by: Judge | None, repositories: Sequence[OnMedium]
-) -> Iterator[Finding]:
-    """Everything about `paths`; without any, whether a plain installation resolves."""
+) -> Kickstarts:
+    """Everything about `paths` as the installer would take them; none is read without a release to judge by."""
     if judged_by is None:
-        if paths:
-            yield RELEASE_UNKNOWN.at(", ".join(paths), "neither .treeinfo nor .discinfo names a release that is known")
-        return
-    requests: list[RoleRequest] = []
-    networked: set[str] = set()
+        said = "neither .treeinfo nor .discinfo names a release that is known"
+        return Kickstarts((), (RELEASE_UNKNOWN.at(", ".join(paths), said),) if paths else ())
+    found: list[Kickstart] = []
+    findings: list[Finding] = []
     room = _MOST_PACKAGES
     for path in paths:
-        try:
-            kickstart = _Kickstart(medium, path, judged_by, room)
-        except (Unreadable, UnicodeDecodeError) as error:
-            yield UNREADABLE.at(path, str(error))
-            continue
-        room -= kickstart.package_lines
-        yield from kickstart.check(repositories)
-        requests.append(RoleRequest(path, kickstart.reading.request, path))
-        if kickstart.reading.network:
-            networked.add(path)
-    usable = [repository for repository in repositories if repository.files]
-    if usable:
-        yield from Resolving(judged_by, usable, networked).check(requests)
+        # Damage that nobody thought of ends the reading of this one, and what is known of the others stays.
+        kickstart = tried(path, partial(_opened, medium, path, judged_by, room, findings), None, findings)
+        if kickstart:
+            room -= kickstart.package_lines
+            findings += guarded(path, kickstart.check(repositories))
+            found.append(kickstart)
+    return Kickstarts(tuple(found), tuple(findings))
 
 
-class _Kickstart:
-    """One kickstart, with what it includes of the medium in its place.
+def _opened(medium: Medium, path: str, judged_by: Judge, room: int, findings: list[Finding]) -> "Kickstart | None":
+    try:
+        return Kickstart(medium, path, judged_by, room)
+    except (Unreadable, UnicodeDecodeError) as error:
+        findings.append(UNREADABLE.at(path, str(error)))
+        return None
+
+
+class Kickstart:
+    """One kickstart, with what it includes of the medium in its place; `reading` is the installer's.
 
     Raises Unreadable or UnicodeDecodeError for what is no kickstart, or too much of one: `room` is how many lines of
     packages it may have.
@@ -139,7 +150,7 @@ class _Kickstart:
 
     def __init__(self, medium: Medium, path: str, judged_by: Judge, room: int) -> None:
         self._medium = medium
-        self._path = path
+        self.path = path
         self._judged_by = judged_by
         self._includes: list[Finding] = []
         text = self._read(path)
@@ -154,21 +165,26 @@ class _Kickstart:
         self.package_lines = self._measured(room)
         self.reading: Reading = examine(self._text, judged_by.release.kickstart)
 
+    @property
+    def request(self) -> RoleRequest:
+        """What it asks for, as a role of the name of its path."""
+        return RoleRequest(self.path, self.reading.request, self.path)
+
     def check(self, repositories: Sequence[OnMedium]) -> Iterator[Finding]:
         yield from self._includes
         if self._carried:
-            yield LINE_ENDS.at(f"{self._path}, line {self._carried[0]}", f"{len(self._carried)} lines end in CR LF")
+            yield LINE_ENDS.at(f"{self.path}, line {self._carried[0]}", f"{len(self._carried)} lines end in CR LF")
         # What pykickstart and our lint both refuse is one mistake.
         lines = {number: why for number, why in reversed(self.reading.refused) if number}
         unplaced = [(None, why) for number, why in self.reading.refused if not number]
         for number, why in [*unplaced, *sorted(lines.items())]:
-            yield REFUSED.at(place(self._text, number, self._path), " ".join(why.split()))
+            yield REFUSED.at(place(self._text, number, self.path), " ".join(why.split()))
         for number, why in self.reading.unsafe:
-            yield UNSAFE.at(place(self._text, number, self._path), why)
+            yield UNSAFE.at(place(self._text, number, self.path), why)
         for warning in self.reading.warnings:
-            yield DEPRECATED.at(self._path, warning)
+            yield DEPRECATED.at(self.path, warning)
         for note in self.reading.notes:
-            yield NOTED.at(self._path, note)
+            yield NOTED.at(self.path, note)
         yield from self._repositories({repository.folder for repository in repositories})
 
     def _read(self, path: str) -> str:
@@ -205,7 +221,7 @@ class _Kickstart:
             try:
                 lines.append(self._read(path))
             except (Unreadable, UnicodeDecodeError) as error:
-                self._includes.append(INCLUDE_MISSING.at(f"{self._path}, line {number}", f"{words[1]}: {error}"))
+                self._includes.append(INCLUDE_MISSING.at(f"{self.path}, line {number}", f"{words[1]}: {error}"))
         return "\n".join(lines) + "\n"
 
     def _on_medium(self, path: str) -> str | None:
@@ -216,7 +232,7 @@ class _Kickstart:
     def _repositories(self, there: set[str]) -> Iterator[Finding]:
         for section, number, line in sections(self._text):
             command = line.partition(" ")[0] if not section else ""
-            where = f"{self._path}, line {number}"
+            where = f"{self.path}, line {number}"
             for address in re.findall(_FILE_ADDRESS, line) if not section else ():
                 path = self._on_medium(f"{address.rstrip('/')}/")
                 if path is None:

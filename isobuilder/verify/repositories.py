@@ -1,8 +1,10 @@
 """The repositories on a medium: metadata whole and as repomd.xml says, and every package that it names in its place."""
 
+import functools
+import hashlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -109,18 +111,46 @@ KINDS = (
 
 
 @dataclass(frozen=True)
+class Listing:
+    """A package that metadata names: `path` on the medium, `size` in bytes as it lies there (0 where it does not).
+
+    `evr` has its epoch written ("0:5.1-2"), and `digest` is what the metadata says of its bytes ("sha256 ...").
+    `license` and `summary` are its own words.
+    """
+
+    name: str
+    evr: str
+    arch: str
+    path: str
+    size: int
+    digest: str
+    license: str = ""
+    summary: str = ""
+
+    @property
+    def nevra(self) -> str:
+        return f"{self.name}-{self.evr}.{self.arch}"
+
+
+@dataclass(frozen=True)
 class OnMedium:
     """A repository on the medium: its folder ("" for the root), and its metadata, taken out, by kind.
 
-    It can be resolved from only when it has `files`. `is_read`: which packages it names was found out. `formats` are
-    those of what the installer reads, by its path on the medium.
+    It can be resolved from only when it has `files`; `sha256` is that of each of them, as it lies there. `is_read`:
+    which packages it names was found out. `formats` are those of what the installer reads, by its path on the medium.
     """
 
     folder: str
     files: Mapping[str, Path]
-    names: frozenset[str]
+    packages: tuple[Listing, ...]
     is_read: bool
     formats: Mapping[str, str]
+    sha256: Mapping[str, str] = field(default_factory=dict)
+
+    @functools.cached_property
+    def names(self) -> frozenset[str]:
+        """The names of all packages."""
+        return frozenset(package.name for package in self.packages)
 
     @property
     def id(self) -> str:
@@ -191,11 +221,12 @@ class _Examination:
         self.named: set[str] = set()
         self._bases: set[str] = set()
         self._by_name = by_name
+        self._sha256: dict[str, str] = {}
 
     def run(self) -> OnMedium:
         chosen: dict[str, Listed] = {}
         files: dict[str, Path] = {}
-        names: frozenset[str] = frozenset()
+        packages: tuple[Listing, ...] = ()
         place = f"{self._above}{_REPOMD}"
         try:
             listed = listed_files(self._medium.read(place, limit=_REPOMD_LIMIT), where=place)
@@ -205,7 +236,7 @@ class _Examination:
             chosen = self._chosen(listed, place)
             self.expected += self._sums(listed, place)
             files = self._taken_out(chosen)
-            names = self._packages(files["primary"]) if "primary" in files else names
+            packages = self._packages(files["primary"]) if "primary" in files else packages
             if "group" in files:
                 self._groups(files["group"], self._path(chosen["group"]))
         wrong = {finding.kind for finding in self.findings}
@@ -214,9 +245,10 @@ class _Examination:
         return OnMedium(
             self._folder,
             MappingProxyType(usable),
-            names,
+            packages,
             is_read="primary" in files and REPODATA_MALFORMED not in wrong,
             formats=MappingProxyType({self._path(chosen[kind]): _format(path) for kind, path in files.items()}),
+            sha256=MappingProxyType(self._sha256),
         )
 
     def _chosen(self, listed: tuple[Listed, ...], place: str) -> dict[str, Listed]:
@@ -262,21 +294,26 @@ class _Examination:
             path = self._path(listed)
             target = self._room / kind
             try:
-                self._take_out(path, target, LIMITS[kind])
+                self._sha256[kind] = self._take_out(path, target, LIMITS[kind])
             except Unreadable as error:
                 self.findings.append(REPODATA_MALFORMED.at(path, str(error)))
             else:
                 files[kind] = target
         return files
 
-    def _take_out(self, path: str, target: Path, limit: int) -> None:
+    def _take_out(self, path: str, target: Path, limit: int) -> str:
+        """Copy a file to `target`; its sha256."""
         node = self._medium.find(path)
         if node is None or not node.is_plain or node.size > limit:
             raise Unreadable(f"it is a link, or has more than {limit} bytes")
+        digest = hashlib.sha256()
         with scratch_errors(), target.open("wb") as file:
             for block, size in node.extents:
                 for done in range(0, size, _CHUNK):
-                    file.write(self._medium.read_at(block * BLOCK + done, min(_CHUNK, size - done)))
+                    data = self._medium.read_at(block * BLOCK + done, min(_CHUNK, size - done))
+                    digest.update(data)
+                    file.write(data)
+        return digest.hexdigest()
 
     def _groups(self, comps: Path, place: str) -> None:
         try:
@@ -284,14 +321,17 @@ class _Examination:
         except TrustError as error:
             self.findings.append(REPODATA_MALFORMED.at(place, _said(error).removeprefix("comps: ")))
 
-    def _packages(self, primary: Path) -> frozenset[str]:
-        """Every package that primary names looked for; the names of all."""
+    def _packages(self, primary: Path) -> tuple[Listing, ...]:
+        """Every package that primary names, looked for."""
         place = f"{self._above}repodata, primary"
-        names: set[str] = set()
+        listings: list[Listing] = []
 
         def package(entry: Any) -> None:
-            names.add(entry.name or "")
-            self._package(entry, place)
+            path, size = self._package(entry, place)
+            evr = f"{entry.epoch or 0}:{entry.version}-{entry.release}"
+            digest = f"{entry.checksum_type} {entry.pkgId}"
+            words = (entry.rpm_license or "", entry.summary or "")
+            listings.append(Listing(entry.name or "", evr, entry.arch or "", path, size, digest, *words))
 
         module = createrepo_c()
         try:
@@ -299,15 +339,16 @@ class _Examination:
             module.xml_parse_primary(os.fspath(primary), None, package, None, 0)
         except (TrustError, module.CreaterepoCError, UnicodeDecodeError) as error:
             self.findings.append(REPODATA_MALFORMED.at(place, _said(error)))
-        return frozenset(names)
+        return tuple(listings)
 
-    def _package(self, entry: Any, place: str) -> None:
+    def _package(self, entry: Any, place: str) -> tuple[str, int]:
+        """Where a package should lie, and how many bytes of it do."""
         href = entry.location_href or ""
         try:
             path = f"{self._above}{unquote(location(href, place))}"
         except TrustError:
             self.findings.append(PACKAGE_ELSEWHERE.at(place, f"{entry.name} lies at {href[:200]!r}"))
-            return
+            return href, 0
         if entry.location_base and entry.location_base not in self._bases:
             self._bases.add(entry.location_base)
             said = f"the base address of {entry.name}, and maybe of others, is {entry.location_base[:200]!r}"
@@ -329,6 +370,7 @@ class _Examination:
             self.findings.append(
                 REPODATA_MALFORMED.at(place, f"{entry.name} has a checksum of the kind {entry.checksum_type!r}")
             )
+        return path, node.size if node else 0
 
 
 def _format(path: Path) -> str:

@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from isobuilder.errors import IsobuilderError, ResolveError
+from isobuilder.kept import Kept
 from isobuilder.kickstart.readback import PackageRequest, WantedGroup
 from isobuilder.repository.comps import merge_comps, parse_comps
 from isobuilder.resolve.pool import Source
 from isobuilder.resolve.selection import RoleRequest
-from isobuilder.resolve.solve import resolve
+from isobuilder.resolve.solve import Resolution, resolve
 from isobuilder.verify.finding import Finding, Kind
 from isobuilder.verify.judge import Judge
 from isobuilder.verify.repositories import OnMedium
@@ -44,16 +46,42 @@ NO_RESOLVE = Kind(
 KINDS = (UNRESOLVED, UNRESOLVED_HERE, INSTALLER_PACKAGE, NO_RESOLVE)
 
 
+@dataclass(frozen=True)
+class Resolved:
+    """What does not resolve, and what did: one resolution of all kickstarts, or one for each that does alone."""
+
+    findings: tuple[Finding, ...]
+    resolutions: tuple[Resolution, ...]
+
+
 class Resolving:
     """Each kickstart's packages, from the repositories of the medium and nothing else."""
 
-    def __init__(self, judged_by: Judge, repositories: Sequence[OnMedium], networked: set[str]) -> None:
+    def __init__(
+        self,
+        judged_by: Judge,
+        repositories: Sequence[OnMedium],
+        networked: set[str],
+        *,
+        with_needs: bool,
+        kept: Kept | None,
+    ) -> None:
         self._judged_by = judged_by
-        self._sources = [Source(repository.id, 99, repository.files) for repository in repositories]
+        self._sources = [
+            Source(repository.id, 99, repository.files, sha256=repository.sha256) for repository in repositories
+        ]
+        self._with_needs = with_needs
+        self._kept = kept
         self._names = frozenset(name for repository in repositories for name in repository.names)
         self._networked = networked
+        self._resolutions: list[Resolution] = []
 
-    def check(self, requests: Sequence[RoleRequest]) -> Iterator[Finding]:
+    def run(self, requests: Sequence[RoleRequest]) -> Resolved:
+        """Resolve `requests`, or without any what a person gets who chooses nothing."""
+        findings = tuple(self._check(requests))
+        return Resolved(findings, tuple(self._resolutions))
+
+    def _check(self, requests: Sequence[RoleRequest]) -> Iterator[Finding]:
         if _KERNEL not in self._names:
             # A medium with a repository of something besides; where a kickstart is, it cannot install from it alone.
             if any(request.path not in self._networked for request in requests):
@@ -94,16 +122,19 @@ class Resolving:
             return []
         facts = self._judged_by.facts
         try:
-            resolve(
+            resolution = resolve(
                 self._sources,
                 requests,
                 arch=self._judged_by.arch,
                 always=[name for name in facts.always if name in self._names],
                 may=[name for name in facts.may if name in self._names],
                 platform=self._judged_by.release.platform,
+                with_needs=self._with_needs,
+                kept=self._kept,
             )
         except ResolveError as error:
             return _by_place(error.details, [request.path for request in requests])
+        self._resolutions.append(resolution)
         return []
 
 

@@ -140,7 +140,7 @@ def check_sums(medium: Medium, expected: Iterable[Expected], progress: Progress)
     """
     field, findings = _media_field(medium)
     yield from findings
-    beside, findings = _sha256_beside(medium.path)
+    beside, findings = sha256_beside(medium.path)
     yield from findings
     wanted = _bounded([each for each in expected if _inside(each.node, medium)], medium.size * _MOST_TIMES)
     files = {
@@ -260,7 +260,7 @@ def _compare_media(field: _MediaField, media: MediaSum) -> Iterator[Finding]:
         )
 
 
-def _sha256_beside(iso: Path) -> tuple[str | None, list[Finding]]:
+def sha256_beside(iso: Path) -> tuple[str | None, list[Finding]]:
     """What NAME.iso.sha256 says of NAME.iso; nothing where there is none."""
     path = checksum_path(iso)
     try:

@@ -141,6 +141,11 @@ def harmless(text: str) -> str:
     return shown if shown.isprintable() else "".join(map(_escaped, shown))
 
 
+def harmless_text(text: str) -> str:
+    """A text of many lines, fit for a terminal: control characters escaped, but for ends of lines and tabs."""
+    return "".join(c if c in "\n\t" else _escaped(c) for c in text.replace("\r\n", "\n"))
+
+
 def _escaped(character: str) -> str:
     if character.isprintable():
         return character

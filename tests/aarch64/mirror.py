@@ -82,7 +82,7 @@ def make_mirror(system: Path, mirror: Path, scratch: Path) -> None:
     busybox = system / "bin/busybox"
     shutil.copyfile(kernel, os_tree / _KERNEL)
     installer.make_initrd(system, os_tree / _INITRD, work["initrd"], busybox)
-    installer.make_stage2(os_tree / _STAGE2, work["stage2"], epoch, busybox=busybox, checker=None)
+    installer.make_stage2(os_tree / _STAGE2, work["stage2"], epoch, busybox=busybox)
     loaders.add_shim_and_grub(os_tree, {name: system / path for name, path in _SIGNED_EFI.items()})
     build_rpms(PACKAGES, work["empty"], os_tree / "Packages", work["rpms"], epoch, arch="aarch64")
     (scratch / "comps.xml").write_text(_COMPS, encoding="utf-8")

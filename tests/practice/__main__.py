@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from isobuilder.errors import IsobuilderError
 from tests.practice.making import Listener
-from tests.practice.mirror import ensure_mirror, write_demo
+from tests.practice.mirror import build_demo, ensure_mirror
 from tests.practice.server import serve
 
 _HOW_TO_BOOT = """
@@ -58,12 +57,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _demo(folder: Path, base_url: str, mirror: Path) -> int:
-    definition = write_demo(folder, base_url, mirror)
-    # The demo takes what the mirror has now: a lock of an earlier mirror, or of one at another port, is of no use.
-    for lock in folder.glob("*.lock"):
-        lock.unlink()
-    build = [sys.executable, "-m", "isobuilder", "build", str(definition), "--output-dir", str(folder), "--force"]
-    code = subprocess.run(build, check=False).returncode
+    code = build_demo(folder, base_url, mirror)
     if code == 0:
         program = os.path.relpath(Path(sys.executable).with_name("isobuilder"))
         print(_HOW_TO_BOOT.format(iso=next(folder.glob("*.iso")), program=program))

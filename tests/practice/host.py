@@ -16,22 +16,25 @@ PACKAGES_FILE = Path(__file__).with_name("debian-packages.txt")
 
 # Packages of the small system, besides the ones that Debian calls essential or required.
 PAYLOAD = (
+    "chrony",
     "dbus",
     "dosfstools",
     "e2fsprogs",
     "efibootmgr",
     "fdisk",
-    "grub-efi-amd64-bin",
     "grub-pc-bin",
     "grub2-common",
     "initramfs-tools",
     "iproute2",
+    "iputils-arping",
     "iputils-ping",
     "kmod",
     "less",
     "libpam-systemd",
     "linux-image-amd64",
     "login",
+    "lvm2",
+    "network-manager",
     "openssh-server",
     "passwd",
     "procps",
@@ -39,11 +42,46 @@ PAYLOAD = (
     "rpm",
     "systemd",
     "systemd-sysv",
+    "tzdata",
     "udev",
     "util-linux",
+    "xfsprogs",
 )
 
-# What the small system does without: documentation, and drivers of hardware that no virtual machine has.
+# What the installed system may be started from. Debian would take all drivers that there are, which takes long to
+# unpack on an emulated processor; dracut takes those of the machine.
+_STARTING = (
+    *("ahci", "ata_piix", "nvme", "sd_mod", "virtio_blk", "virtio_pci", "virtio_scsi"),
+    *("ehci_pci", "uas", "uhci_hcd", "usb_storage", "xhci_pci"),
+    *("crc32c_generic", "crc32c_intel", "dm_mod", "ext4", "xfs"),
+)
+_RAM_DISK = "$1/etc/initramfs-tools"
+# Before the packages of the initial RAM disk are configured, which make one.
+PAYLOAD_HOOKS = (
+    f'mkdir -p "{_RAM_DISK}/conf.d"',
+    f'printf "MODULES=list\\nRESUME=none\\n" >"{_RAM_DISK}/conf.d/practice"',
+    f'printf "%s\\n" {" ".join(_STARTING)} >"{_RAM_DISK}/modules"',
+)
+
+# Packages of the installer's stage 2, besides the ones that Debian calls essential or required.
+INSTALLER = (
+    "dnf",
+    "dosfstools",
+    "e2fsprogs",
+    "fdisk",
+    "iproute2",
+    "isomd5sum",
+    "kmod",
+    "lvm2",
+    "python3",
+    "python3-requests",
+    "rpm",
+    "udev",
+    "util-linux",
+    "xfsprogs",
+)
+
+# What both do without: documentation, and drivers of hardware that no virtual machine has.
 _UNUSED = (
     *(f"/usr/share/{name}/*" for name in ("doc", "info", "locale", "man")),
     *(f"/lib/modules/*/kernel/net/{name}/*" for name in ("bluetooth", "mac80211", "wireless")),
@@ -116,7 +154,7 @@ def installed_versions(names: Iterable[str]) -> dict[str, str]:
 
 
 def payload_versions(etc: Path = Path("/etc")) -> list[str]:
-    """`NAME VERSION` of every package that the small system is made of, from apt's lists; nothing is downloaded.
+    """`NAME VERSION` of every package that the two systems are made of, from apt's lists; nothing is downloaded.
 
     Raises HostError when apt has no lists, or cannot satisfy the names.
     """
@@ -124,11 +162,12 @@ def payload_versions(etc: Path = Path("/etc")) -> list[str]:
     command += ["--option=Dir::State::status=/dev/null", "--option=Dir::Etc::sourceparts=-"]
     command += [f"--option=Dir::Etc::sourcelist={debian_sources(etc)}"]
     try:
-        plan = run([*command, "install", *PAYLOAD])
+        plans = [run([*command, "install", *names]) for names in (PAYLOAD, INSTALLER)]
     except HostError as error:
         error.hint = "apt's package lists may be missing or old: apt-get update"
         raise
-    return sorted(" ".join(found) for found in re.findall(r"^Inst (\S+) \((\S+)", plan, re.MULTILINE))
+    found = {" ".join(one) for plan in plans for one in re.findall(r"^Inst (\S+) \((\S+)", plan, re.MULTILINE)}
+    return sorted(found)
 
 
 def debian_sources(etc: Path = Path("/etc")) -> Path:
@@ -145,9 +184,10 @@ def debian_sources(etc: Path = Path("/etc")) -> Path:
     )
 
 
-def make_tree(tree: Path) -> None:
-    """Make a configured small Debian system in the new folder `tree`, out of what apt's lists name (about a minute).
+def make_tree(tree: Path, packages: Iterable[str], hooks: Iterable[str] = ()) -> None:
+    """Make a configured Debian system of `packages` in the new folder `tree`, as apt's lists name them (a minute).
 
+    `hooks` are shell commands to run before what is not essential is unpacked; the tree is `$1` there.
     Raises HostError without root, whose powers it takes to give files their owners.
     """
     if os.geteuid() != 0:
@@ -156,10 +196,11 @@ def make_tree(tree: Path) -> None:
     options = [f"--aptopt={line}" for line in _download_settings()] + [f"--dpkgopt=path-exclude={p}" for p in _UNUSED]
     run(
         [
-            *("mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(PAYLOAD)}"),
+            *("mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(packages)}"),
             *("--aptopt=APT::Install-Recommends false", *options),
             # The host's lists, so that what is installed is what `payload_versions` tells.
             *("--skip=update", f'--setup-hook=cp {lists}/*_* "$1{lists}"'),
+            *(f"--essential-hook={hook}" for hook in hooks),
             *(platform.freedesktop_os_release()["VERSION_CODENAME"], tree, debian_sources()),
         ]
     )

@@ -1,26 +1,49 @@
 """The installer of the practice mirror: an initial RAM disk that finds the medium, and the stage 2 that it starts.
 
-Both are busybox and the scripts of `installer/`; the kernel and its modules come from the practice system.
+Both begin with busybox and the scripts of `installer/`; the kernel and its modules come from the practice system. What
+installs is `standin/`, in a system of its own.
 """
 
 import gzip
-import re
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+import pykickstart
 
 from tests.practice.host import run
 
 _SCRIPTS = Path(__file__).with_name("installer")
 _BUSYBOX = Path("/bin/busybox")
-_CHECKISOMD5 = Path("/usr/bin/checkisomd5")
+_STANDIN = Path(__file__).with_name("standin")
+# Where all of this lies in both.
+_PLACE = "practice"
 
 # What a medium can be behind, and what is on it. Modules that a kernel has built in need no file.
 _MODULES = (
     *("ahci", "ata_piix", "sd_mod", "sr_mod", "virtio_blk", "virtio_pci", "virtio_scsi"),
     *("ehci_pci", "uas", "uhci_hcd", "usb_storage", "xhci_pci"),
-    *("isofs", "loop", "nls_cp437", "nls_ascii", "nls_utf8", "squashfs", "vfat"),
+    *("isofs", "loop", "nls_cp437", "nls_ascii", "nls_utf8", "overlay", "squashfs", "vfat"),
 )
+# What the installer itself needs besides.
+_MORE_MODULES = ("crc32c_generic", "crc32c_intel", "dm_mod", "efivarfs", "ext4", "virtio_net", "xfs")
+
+# There is no udev in stage 2: the kernel makes the devices of disks, and LVM its own.
+_LVM = """\
+activation {
+    udev_rules = 0
+    udev_sync = 0
+}
+devices {
+    obtain_device_list_from_udev = 0
+    external_device_info_source = "none"
+    dir = "/dev"
+}
+backup {
+    backup = 0
+    archive = 0
+}
+"""
 
 
 def make_initrd(tree: Path, image: Path, scratch: Path, busybox: Path = _BUSYBOX) -> None:
@@ -28,7 +51,7 @@ def make_initrd(tree: Path, image: Path, scratch: Path, busybox: Path = _BUSYBOX
     _add_busybox(scratch, busybox)
     _copy(_SCRIPTS / "init", scratch / "init", mode=0o755)
     modules = scratch / "lib/modules"
-    modules.mkdir()
+    modules.mkdir(parents=True)
     order = list(_loading_order(tree, _MODULES))
     for module in order:
         _copy(module, modules / module.name)
@@ -41,26 +64,41 @@ def make_initrd(tree: Path, image: Path, scratch: Path, busybox: Path = _BUSYBOX
         packed.write(archive.read_bytes())
 
 
-def make_stage2(
-    image: Path, scratch: Path, epoch: int, *, busybox: Path = _BUSYBOX, checker: Path | None = _CHECKISOMD5
-) -> None:
-    """Write stage 2 to `image`, as a squashfs; `scratch` is an empty folder to work in.
+def add_standin(root: Path, tree: Path) -> None:
+    """Put what installs into `root`, the system of stage 2, with drivers of the kernel in `tree`."""
+    library = root / _PLACE / "lib"
+    shutil.copytree(_STANDIN, library / "standin", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        Path(pykickstart.__file__).parent, library / "pykickstart", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    version = kernel_version(tree)
+    for module in _loading_order(tree, (*_MODULES, *_MORE_MODULES)):
+        _copy(module, root / module.relative_to(tree))
+    for name in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
+        _copy(tree / "usr/lib/modules" / version / name, root / "usr/lib/modules" / version / name)
+    run(["depmod", "--basedir", root, version])
+    (root / "etc/lvm/lvmlocal.conf").write_text(_LVM, encoding="utf-8")
+    # By content, not by date: all files of the image get one date.
+    compiling = ("-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash")
+    libraries = [f"/{folder.relative_to(root)}" for folder in (root / "usr/lib").glob("python3*")]
+    run(["chroot", root, "python3", *compiling, *libraries, f"/{_PLACE}/lib"])
 
-    `busybox` may be one for another machine, of the host's version. Without `checker` it cannot check a medium.
+
+def make_stage2(image: Path, root: Path, epoch: int, *, busybox: Path = _BUSYBOX) -> None:
+    """Write stage 2 to `image`, as a squashfs: what is in the folder `root`, which is added to, or an empty one.
+
+    `busybox` may be one for another machine, of the host's version. Out of an empty folder comes one that installs
+    nothing and cannot check a medium.
     """
-    _add_busybox(scratch, busybox)
-    _copy(_SCRIPTS / "stage2.sh", scratch / "sbin/stage2", mode=0o755)
+    _add_busybox(root, busybox)
+    _copy(_SCRIPTS / "stage2.sh", root / _PLACE / "stage2", mode=0o755)
     for applet in run([_BUSYBOX, "--list"]).split():
         if applet != "busybox":
-            (scratch / "bin" / applet).symlink_to("busybox")
-    if checker:
-        _copy(checker, scratch / "bin/checkisomd5", mode=0o755)
-        for library in re.findall(r"(/\S+) \(0x", run(["ldd", checker])):
-            _copy(Path(library), scratch / library[1:], mode=0o755)
+            (root / _PLACE / "bin" / applet).symlink_to("busybox")
     for folder in ("dev", "proc", "run", "sys", "tmp"):
-        (scratch / folder).mkdir()
+        (root / folder).mkdir(exist_ok=True)
     options = ("-quiet", "-no-progress", "-all-root", "-noappend", "-comp", "zstd", "-Xcompression-level", "3")
-    run(["mksquashfs", scratch, image, *options, "-mkfs-time", str(epoch), "-all-time", str(epoch)])
+    run(["mksquashfs", root, image, *options, "-mkfs-time", str(epoch), "-all-time", str(epoch)])
 
 
 def kernel_version(tree: Path) -> str:
@@ -70,10 +108,8 @@ def kernel_version(tree: Path) -> str:
 
 
 def _add_busybox(root: Path, busybox: Path) -> None:
-    for folder in ("bin", "lib", "sbin"):
-        (root / folder).mkdir()
-    _copy(busybox, root / "bin/busybox", mode=0o755)
-    _copy(_SCRIPTS / "practice.sh", root / "lib/practice.sh")
+    _copy(busybox, root / _PLACE / "bin/busybox", mode=0o755)
+    _copy(_SCRIPTS / "practice.sh", root / _PLACE / "practice.sh")
 
 
 def _loading_order(tree: Path, wanted: Iterable[str]) -> Iterator[Path]:

@@ -8,6 +8,8 @@ from tests.practice.host import run
 
 _ISOLINUX = Path("/usr/lib/ISOLINUX/isolinux.bin")
 _MBR = Path("/usr/lib/ISOLINUX/isohdpfx.bin")
+_DISK_MBR = Path("/usr/lib/syslinux/mbr/mbr.bin")
+EXTLINUX = Path("/usr/bin/extlinux")
 _SYSLINUX = Path("/usr/lib/syslinux/modules/bios")
 _FONT = Path("/usr/share/grub/unicode.pf2")
 # Signed by Microsoft (shim) and by Debian, under the names that CentOS has them by. GRUB is the one for media.
@@ -15,6 +17,14 @@ _SIGNED_EFI = {
     "BOOTX64.EFI": Path("/usr/lib/shim/shimx64.efi.signed"),
     "grubx64.efi": Path("/usr/lib/grub/x86_64-efi-signed/gcdx64.efi.signed"),
     "mmx64.efi": Path("/usr/lib/shim/mmx64.efi.signed"),
+}
+# Where an installed system has its loaders for UEFI, and under which names: as CentOS, with a folder of its own.
+ESP_FOLDER = "/boot/efi/EFI/practice"
+_INSTALLED_EFI = {
+    "shimx64.efi": _SIGNED_EFI["BOOTX64.EFI"],
+    # Debian's GRUB for disks would read /EFI/debian/grub.cfg; the one for media reads what lies beside it.
+    "grubx64.efi": _SIGNED_EFI["grubx64.efi"],
+    "mmx64.efi": _SIGNED_EFI["mmx64.efi"],
 }
 # Where the practice system, and CentOS, have GRUB's parts for BIOS.
 _GRUB_PC = "usr/lib/grub/i386-pc"
@@ -76,5 +86,10 @@ def make_boot_iso(tree: Path, iso: Path, scratch: Path, epoch: int) -> None:
 
 
 def packaged_boot_code() -> dict[str, bytes]:
-    """What CentOS's trees do not publish and its package syslinux has: code for an MBR, and a module; by file name."""
-    return {path.name: path.read_bytes() for path in (_MBR, _SYSLINUX / "chain.c32")}
+    """What CentOS's trees do not publish and its package syslinux has: code for MBRs, and a module; by file name."""
+    return {path.name: path.read_bytes() for path in (_MBR, _DISK_MBR, _SYSLINUX / "chain.c32")}
+
+
+def installed_efi() -> dict[str, bytes]:
+    """The loaders of an installed system for UEFI, by file name."""
+    return {name: path.read_bytes() for name, path in _INSTALLED_EFI.items()}

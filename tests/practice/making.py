@@ -9,7 +9,7 @@ from pathlib import Path
 
 from productmd.treeinfo import TreeInfo, Variant
 
-from tests.practice import cloud, host, installer, loaders, own, packages
+from tests.practice import centos, cloud, host, installer, loaders, own, packages
 from tests.practice.rpms import Rpm, build_rpms
 from tests.practice.signing import Signer, new_signer
 
@@ -38,12 +38,18 @@ def _make(mirror: Path, work: Path, signer: Signer, listener: Listener) -> None:
     listener("system out of Debian packages")
     tree, os_tree = work / "system", mirror / "os"
     extras, eucalyptus = mirror / "extras", mirror / "eucalyptus"
-    host.make_tree(tree)
+    host.make_tree(tree, host.PAYLOAD, host.PAYLOAD_HOOKS)
+    centos.rename(tree)
+    centos.set_rpm_database(tree)
     # One date for everything that is made: it changes when the kernel does.
     epoch = int(_kernel(tree).stat().st_mtime)
+    listener("installer's system")
+    stage2 = work / "stage2"
+    host.make_tree(stage2, host.INSTALLER)
     listener("packages")
     own_tree = _folder(work / "own")
     own.write_files(own_tree, signer.public_key)
+    cloud.write_files(own_tree)
     _rpms([*packages.split(tree), own.GRUB], tree, os_tree, work, epoch)
     _rpms(own.BASE, own_tree, os_tree, work, epoch)
     _rpms(own.EXTRAS, own_tree, extras, work, epoch)
@@ -55,7 +61,9 @@ def _make(mirror: Path, work: Path, signer: Signer, listener: Listener) -> None:
     (os_tree / "images/pxeboot").mkdir(parents=True)
     shutil.copyfile(_kernel(tree), os_tree / _IMAGES["kernel"])
     installer.make_initrd(tree, os_tree / _IMAGES["initrd"], _folder(work / "initrd"))
-    installer.make_stage2(os_tree / _STAGE2, _folder(work / "stage2"), epoch)
+    centos.set_rpm_database(stage2)
+    installer.add_standin(stage2, tree)
+    installer.make_stage2(os_tree / _STAGE2, stage2, epoch)
     loaders.add_isolinux(os_tree)
     loaders.add_shim_and_grub(os_tree)
     loaders.make_boot_iso(tree, os_tree / _BOOT_ISO, _folder(work / "boot-iso"), epoch)

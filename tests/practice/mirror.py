@@ -6,8 +6,10 @@ import json
 import os
 import shutil
 import string
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -52,10 +54,28 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "isobuilder-practice"
 
 
-def write_demo(folder: Path, base_url: str, mirror: Path | None = None) -> Path:
+def unattended(password_hash: str, ssh_keys: Sequence[str] = (), *, reinstall: bool = False) -> str:
+    """What the demo's table [install] needs besides, so that nobody is asked: any disk that a system fits on.
+
+    `password_hash` is root's, as crypt writes it; `ssh_keys` are lines of authorized_keys.
+    """
+    # JSON's text and lists are TOML's too.
+    lines = {
+        "root-password": json.dumps(password_hash),
+        "ssh-keys": json.dumps(list(ssh_keys)),
+        "disk": '{ min-size = "10GB" }',
+        "reinstall": json.dumps(reinstall),
+    }
+    return "".join(f"{key} = {value}\n" for key, value in lines.items())
+
+
+def write_demo(
+    folder: Path, base_url: str, mirror: Path | None = None, *, tables: Mapping[str, str] | None = None
+) -> Path:
     """Write the demo's definition, release file, product and role into `folder`; gives the path of the definition.
 
-    `base_url` is where the mirror's folder is served, without a slash at the end.
+    `base_url` is where the mirror's folder is served, without a slash at the end. `tables` has lines of TOML to add to
+    the definition's tables, by their names: {"install": unattended(...), "answers": "ntp = ..."}.
     """
     made = mirror or ensure_mirror()
     facts = {"base_url": base_url, "fingerprint": (made / "fingerprint").read_text(encoding="ascii").strip()}
@@ -63,10 +83,34 @@ def write_demo(folder: Path, base_url: str, mirror: Path | None = None) -> Path:
         text = source.read_text(encoding="utf-8")
         if source.name in _ADDRESSED:
             text = string.Template(text).substitute(facts)
+        if source.name == "media.toml":
+            for name, lines in (tables or {}).items():
+                text = _added(text, name, lines)
         target = folder / source.relative_to(DEMO)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
     return folder / "media.toml"
+
+
+def build_demo(
+    folder: Path, base_url: str, mirror: Path, *options: str, tables: Mapping[str, str] | None = None
+) -> int:
+    """Write the demo into `folder` and build its ISO there, with more options; gives the command's exit code.
+
+    It takes what the mirror has now: a lock of an earlier mirror, or of one at another port, is of no use.
+    """
+    definition = write_demo(folder, base_url, mirror, tables=tables)
+    for lock in folder.glob("*.lock"):
+        lock.unlink()
+    build = [sys.executable, "-m", "isobuilder", "build", str(definition), "--output-dir", str(folder), "--force"]
+    return subprocess.run([*build, *options], check=False).returncode
+
+
+def _added(text: str, table: str, lines: str) -> str:
+    """The TOML `text` with `lines` in its table of that name, which comes last when it is not there."""
+    header = f"[{table}]\n"
+    before, found, after = text.partition(f"\n{header}")
+    return f"{before}{found}{lines}{after}" if found else f"{text}\n{header}{lines}"
 
 
 def _key() -> str:

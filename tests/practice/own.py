@@ -6,11 +6,14 @@ They are here for their relations to each other as much as for what they hold.
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.practice.loaders import GRUB_MBR_FILE, packaged_boot_code
+from tests.practice.loaders import ESP_FOLDER as ESP
+from tests.practice.loaders import EXTLINUX, GRUB_MBR_FILE, installed_efi, packaged_boot_code
 from tests.practice.rpms import Rpm
 
 KEY_FILE = "/etc/pki/rpm-gpg/RPM-GPG-KEY-practice"
 _SYSLINUX = "/usr/share/syslinux"
+_EXTLINUX = "/usr/sbin/extlinux"
+_REPOSITORIES = "/etc/yum.repos.d"
 _RELEASE_FILE = "/etc/practice-release"
 _INFO = "/usr/bin/rack-info"
 _CONFIG = "/etc/rack.conf"
@@ -22,13 +25,35 @@ BASE = (
         arch="noarch",
         summary="Release files of the practice system",
         provides=("system-release = 9", "system-release(releasever) = 9"),
-        files=(_RELEASE_FILE, KEY_FILE),
+        files=(_RELEASE_FILE, KEY_FILE, _REPOSITORIES),
     ),
     Rpm(
         name="syslinux",
         version="6.04",
         summary="Boot code of isolinux and its kin",
-        files=(f"{_SYSLINUX}/isohdpfx.bin", f"{_SYSLINUX}/chain.c32"),
+        files=tuple(f"{_SYSLINUX}/{name}" for name in ("isohdpfx.bin", "chain.c32", "mbr.bin")),
+    ),
+    Rpm(
+        name="syslinux-extlinux",
+        version="6.04",
+        summary="Makes a disk with a Linux file system start",
+        requires=("glibc", "syslinux"),
+        files=(_EXTLINUX,),
+    ),
+    # As on CentOS: what the firmware starts lies in packages, on the EFI system partition.
+    Rpm(
+        name="shim-x64",
+        version="15.8",
+        summary="What a firmware with Secure Boot starts",
+        requires=("grub2-efi-x64",),
+        files=(ESP, f"{ESP}/shimx64.efi", f"{ESP}/mmx64.efi"),
+    ),
+    Rpm(
+        name="grub2-efi-x64",
+        version="2.06",
+        summary="GRUB for UEFI",
+        requires=("grub2-tools",),
+        files=(ESP, f"{ESP}/grubx64.efi"),
     ),
 )
 
@@ -78,9 +103,14 @@ def write_files(tree: Path, public_key: str) -> None:
     }
     for path, text in texts.items():
         _write(tree, path, text.encode())
+    (tree / _REPOSITORIES[1:]).mkdir()
     (tree / _INFO[1:]).chmod(0o755)
     for name, data in packaged_boot_code().items():
         _write(tree, f"{_SYSLINUX}/{name}", data)
+    for name, data in installed_efi().items():
+        _write(tree, f"{ESP}/{name}", data)
+    _write(tree, _EXTLINUX, EXTLINUX.read_bytes())
+    (tree / _EXTLINUX[1:]).chmod(0o755)
 
 
 def _write(tree: Path, path: str, data: bytes) -> None:

@@ -15,7 +15,6 @@ from tests.practice.rpms import Rpm
 _NAMES = {
     "base-files": "basesystem",
     "grub-common": "grub2-common",
-    "grub-efi-amd64-bin": "grub2-efi-x64",
     "grub-pc-bin": "grub2-pc",
     "grub2-common": "grub2-tools",
     "iproute2": "iproute",
@@ -23,6 +22,8 @@ _NAMES = {
     "libc-bin": "glibc-common",
     "libc6": "glibc",
     "linux-image-amd64": "kernel",
+    "network-manager": "NetworkManager",
+    "openssh-client": "openssh-clients",
     "passwd": "shadow-utils",
     "procps": "procps-ng",
 }
@@ -64,12 +65,15 @@ def split(tree: Path) -> list[Rpm]:
     """The packages that a tree, as mmdebstrap leaves it, is made of. Together they hold all of it that is kept."""
     debs = {deb.name: deb for deb in _installed(tree)}
     files = _owned(tree, debs)
-    owned = {path for paths in files.values() for path in paths}
+    owner = {path: name for name, paths in files.items() for path in paths}
     kernel = next(name for name in debs if re.match(r"linux-image-\d", name))
     state = set(_MOUNT_POINTS)
     for path in _walk(tree):
-        if path not in owned:
-            (files[kernel] if path.startswith(("/boot/", "/usr/lib/modules/")) else state).add(path)
+        if path not in owner:
+            of_kernel = path.startswith(("/boot/", "/usr/lib/modules/"))
+            # A link that configuring made, such as one that enables a unit, is there with what it leads to.
+            of_target = files.get(owner.get(_target(tree, path), ""), state)
+            (files[kernel] if of_kernel else of_target).add(path)
     names = {name: deb.rpm_name for name, deb in debs.items()}
     virtual = {name for deb in debs.values() for [(name, _)] in deb.relations("Provides")} - debs.keys()
     rpms = [_rpm(deb, names | {name: name for name in virtual}, files[deb.name], debs) for deb in debs.values()]
@@ -123,6 +127,16 @@ def _listed(tree: Path, deb: _Deb) -> Iterator[str]:
 def _without_links(tree: Path, folder: str) -> str:
     real = os.path.realpath(tree / folder[1:])
     return "" if real == os.path.realpath(tree) else f"/{os.path.relpath(real, os.path.realpath(tree))}"
+
+
+def _target(tree: Path, path: str) -> str:
+    """Where the link at `path` leads to in the end, or nothing; links that lead to each other lead nowhere."""
+    here, seen = path, set[str]()
+    while (tree / here[1:]).is_symlink() and here not in seen:
+        seen.add(here)
+        folder, _, base = os.path.normpath(Path(here).parent / (tree / here[1:]).readlink()).rpartition("/")
+        here = f"{_without_links(tree, folder)}/{base}"
+    return here if seen and here not in seen else ""
 
 
 def _walk(tree: Path) -> Iterator[str]:

@@ -10,6 +10,8 @@ from ..shelltext import variables
 from . import access, editions, rules
 from .admin import LOCAL, as_admin
 
+# Seconds: machines of a rack are switched on at one time, and some take longer than others.
+RACK_PATIENCE, _RACK_PAUSE = 900, 15
 # Asks for the password of root on the machine of this address; None for nobody to ask.
 Ask = Callable[[str], str]
 
@@ -53,6 +55,21 @@ def add(value: str, effects: Effects, ask: Optional[Ask] = None, own: Optional[s
         else:
             lines.append(_add(address, effects, ask, own))
     return lines
+
+
+def wait_for(value: str, effects: Effects, tell: Callable[[str], None]) -> None:
+    """Wait until each of these nodes lets this front end in, or the patience for all of them is over."""
+    until = effects.now() + RACK_PATIENCE
+    waiting = addresses(value)
+    while True:
+        for address in waiting:
+            access.forget(address, effects)
+        waiting = [one for one in waiting if not (access.meet(one, effects) and access.login(one, effects).code == 0)]
+        left = int(until - effects.now())
+        if not waiting or left <= 0:
+            return
+        tell("  waiting for {} of its nodes, {} seconds at most: {}".format(len(waiting), left, " ".join(waiting[:4])))
+        effects.sleep(min(_RACK_PAUSE, left))
 
 
 def _add(address: str, effects: Effects, ask: Optional[Ask], own: Optional[str]) -> Line:

@@ -1,9 +1,9 @@
 """The cloud as a part of the wizard: what the engine asks of it, put together from the rooms of this package."""
 
-from typing import Iterator, List, Sequence
+from typing import Callable, Iterator, List
 
 from ..effects import Effects
-from ..model import Absent, Answers, File, Line, Machine, Part, Problem
+from ..model import FAIL, WARN, Absent, Answers, File, Line, Machine, Part, Problem
 from . import (
     access,
     actions,
@@ -12,12 +12,14 @@ from . import (
     documents,
     editions,
     hypervisor,
+    image,
     motd,
     network,
     nodes,
     proposals,
     questions,
     rack,
+    rules,
     services,
     smoke,
 )
@@ -79,11 +81,20 @@ def _message(answers: Answers, machine: Machine, edition: Edition, effects: Effe
     return File(motd.PATH, text)
 
 
-def finish(answers: Answers, machine: Machine, effects: Effects) -> Sequence[Line]:
-    """The nodes of a front end, which may be there or not."""
+def finish(answers: Answers, machine: Machine, effects: Effects, tell: Callable[[str], None]) -> Iterator[Line]:
+    """The nodes of a front end, which may be there or not, and its first image."""
     if editions.of_machine(machine) is None or FRONT_END not in machine.role.parts:
-        return []
-    return nodes.add(answers.get(questions.NODES, "none"), effects)
+        return
+    listed = answers.get(questions.NODES, rules.NONE)
+    of_a_rack = listed != rules.NONE and answers.get(questions.PRIVATE_KEY, rules.NONE) != rules.NONE
+    if of_a_rack:
+        nodes.wait_for(listed, effects, tell)
+    for line in nodes.add(listed, effects):
+        # Nobody is there who would read a warning and add it later.
+        yield line._replace(verdict=FAIL) if of_a_rack and line.verdict == WARN else line
+    size = answers.get(questions.IMAGE, rules.NONE)
+    if size != rules.NONE:
+        yield from image.Maker(machine, effects, tell).make(size)
 
 
 PART = Part(
@@ -100,5 +111,5 @@ PART = Part(
     status=checks.status,
     thorough=smoke.thorough,
     across=rack.across,
-    actions=(actions.NODES,),
+    actions=(actions.NODES, actions.IMAGE),
 )

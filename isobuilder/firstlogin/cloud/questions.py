@@ -4,13 +4,14 @@ from typing import Callable, Dict, List, Optional, Sequence
 
 from .. import rules as machine_rules
 from ..model import Answers, Machine, Question
-from . import editions, proposals, rules, sizes
+from . import editions, image, proposals, rules, sizes
 from .editions import FRONT_END, NODE, Edition, Mode
 from .proposals import MODE
 
 # The key of the password's question is the mark that there is one, too.
 PASSWORD, NODES, FRONT_END_ADDRESS = "admin-password", "nodes", "front-end"
-_FRONT_END = ("zone", "cloud-domain", PASSWORD, NODES)
+IMAGE, PRIVATE_KEY = "image", "front-end-private-key"
+_FRONT_END = ("zone", "cloud-domain", PASSWORD, NODES, IMAGE)
 _NODE = ("front-end", "front-end-key")
 _HYPERVISOR = ("instance-disk", "image-cache", "virtio", "huge-pages", "volume-cache")
 _WITH_BGP: Sequence[str] = ("mido-peer", "mido-peer-asn", "mido-routes")
@@ -276,6 +277,17 @@ QUESTIONS = (
         default=lambda _machine, _answers: rules.NONE,
     ),
     Question(
+        key=IMAGE,
+        shared=True,
+        prompt="Machine image to make: none, small, medium, large",
+        help="A system for instances, made from the packages of the medium, which has to be in its drive. It has 1.5, "
+        "4.5 or 9.5 GiB, and grows to the disk that its instance gets; that may not be smaller. Others can be made "
+        "later: cloud-setup image make small",
+        example="small",
+        rule=rules.image,
+        default=lambda machine, _answers: "small" if machine.role.medium in machine.media else rules.NONE,
+    ),
+    Question(
         key="front-end",
         shared=True,
         prompt="Address of the front end, or none",
@@ -293,6 +305,18 @@ QUESTIONS = (
         example="none",
         rule=rules.public_key,
         default=lambda _machine, _answers: rules.NONE,
+    ),
+    # Nobody is asked for this one: it is for racks, whose answers are all made beforehand.
+    Question(
+        key=PRIVATE_KEY,
+        prompt="Private SSH key of this front end, or none",
+        help="For a front end and nodes that are set up at one time: its key is made beforehand, with isobuilder "
+        "answers key, so that the nodes can have the other half in front-end-key. It then waits for its nodes. Whoever "
+        "reads it can log in to them from the front end's address. Without it the front end makes a key of its own.",
+        example="none",
+        rule=rules.private_key,
+        default=lambda _machine, _answers: rules.NONE,
+        secret=True,
     ),
     Question(
         key="instance-disk",
@@ -373,4 +397,7 @@ def keys(edition: Edition, parts: Sequence[str], answers: Answers, marks: Sequen
 def for_machine(machine: Machine, answers: Answers) -> List[Question]:
     """The questions that arise on this machine, as far as the answers so far tell."""
     edition = editions.of_machine(machine)
-    return [_BY_KEY[key] for key in keys(edition, machine.role.parts, answers, machine.marks)] if edition else []
+    if edition is None:
+        return []
+    found = keys(edition, machine.role.parts, answers, machine.marks)
+    return [_BY_KEY[key] for key in found if key != IMAGE or image.is_offered(machine)]

@@ -5,10 +5,10 @@ from typing import Iterator, List, NamedTuple, Sequence, Tuple
 
 from .. import rules as machine_rules
 from ..model import Answers
-from . import editions, rules
+from . import editions, rules, sshkeys
 from .network import Network
 from .proposals import MODE
-from .questions import FRONT_END_ADDRESS, NODES
+from .questions import FRONT_END_ADDRESS, NODES, PRIVATE_KEY
 
 
 class Member(NamedTuple):
@@ -119,6 +119,16 @@ def _node(node: Member, front_ends: Sequence[Member]) -> Iterator[str]:
         if "" not in modes and modes[0] != modes[1]:
             yield f"{node.place} {MODE}: is {modes[0]}, and {modes[1]} at {one.place}"
         yield from _near(node, one)
+        yield from _keys(node, one)
+
+
+def _keys(node: Member, front_end: Member) -> Iterator[str]:
+    """The halves of a key that was made beforehand."""
+    private = front_end.answers.get(PRIVATE_KEY, rules.NONE)
+    public = node.answers.get("front-end-key", rules.NONE)
+    if private != rules.NONE and public != sshkeys.public_key(private):
+        what = "is not the public half of" if public != rules.NONE else "is missing, and its front end has"
+        yield f"{node.place} front-end-key: {what} the front-end-private-key of {front_end.place}"
 
 
 def _near(node: Member, front_end: Member) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import List, Sequence, Tuple
 from .. import rules
 from ..rules import AnswerError
 from ..text import shown
-from . import editions
+from . import editions, imagefacts, sshkeys
 
 Range = Tuple[int, int]
 
@@ -40,6 +40,13 @@ def yes_or_no(value: str) -> str:
     if word in ("n", "no", "false", "off"):
         return NO
     raise AnswerError(f"{shown(value.strip())} is neither yes nor no", "Say yes or no.")
+
+
+def image(value: str) -> str:
+    word = value.strip().lower()
+    if word in (NONE, *imagefacts.SIZES):
+        return word
+    raise AnswerError(f"{shown(value.strip())} is no size of an image", "Say none, small, medium or large.")
 
 
 def ranges_of(value: str) -> List[Range]:
@@ -196,6 +203,20 @@ def public_key(value: str) -> str:
     if match is None:
         raise AnswerError(f"{shown(text)} is not a public SSH key", instead)
     return f"{match.group(1)} {match.group(2)}"
+
+
+def private_key(value: str) -> str:
+    """A private RSA key in one word, or `none`. No message has any of it: it is a secret."""
+    text = value.strip()
+    if text.lower() == NONE:
+        return NONE
+    try:
+        sshkeys.public_key(text)
+    except ValueError:
+        raise AnswerError(
+            "This is no private RSA key in one word", "Have a pair made: isobuilder answers key, or say none."
+        ) from None
+    return text
 
 
 def as_number(value: str) -> str:

@@ -6,10 +6,11 @@ from typing import List, Sequence, Tuple
 from .. import journal, services
 from ..effects import Effects
 from ..model import Answers, Check, Command, File, Machine
-from . import admin, editions
+from . import admin, editions, sshkeys
 from .admin import as_admin, property_set
 from .editions import FRONT_END, KEYS, NODE, STATE, Edition, Mode
-from .questions import PASSWORD
+from .questions import PASSWORD, PRIVATE_KEY
+from .rules import NONE
 
 # Seconds: Silvereye gave the cloud five minutes; a slow disk takes longer.
 _PATIENCE = 900
@@ -124,7 +125,7 @@ def front_end(answers: Answers, machine: Machine, edition: Edition, mode: Mode, 
         all_enabled(),
         *_credentials(answers),
         *_password(answers, machine),
-        *_own_key(),
+        *_own_key(answers),
     ]
 
 
@@ -220,8 +221,14 @@ def _password(answers: Answers, machine: Machine) -> List[object]:
     ]
 
 
-def _own_key() -> List[object]:
-    """The key that this front end logs in to its nodes with."""
+def _own_key(answers: Answers) -> List[object]:
+    """The key that this front end logs in to its nodes with: the one that its answers have, or a new one."""
+    private = answers.get(PRIVATE_KEY, NONE)
+    if private != NONE:
+        return [
+            File(_KEY, sshkeys.private_file(private), 0o600, secret=True),
+            File(f"{_KEY}.pub", f"{sshkeys.public_key(private)} front end\n"),
+        ]
     return [
         Command(
             ("ssh-keygen", "-q", "-t", "rsa", "-b", "4096", "-N", "", "-C", "front end", "-f", _KEY),

@@ -104,7 +104,7 @@ def thorough(answers: Answers, machine: Machine, effects: Effects) -> Iterator[L
     try:
         image = _image(trial)
         if image is None:
-            yield Line(WARN, "trial: there is no machine image yet", "Register one: euca-install-image")
+            yield Line(WARN, "trial: there is no machine image yet", "Make one: cloud-setup image make small")
         else:
             yield from _instance(trial, image, edition.sizes[0].name, answers["zone"])
         trial.wait("an object does not come back", "", _OBJECT, *as_admin("python", "-c", _OBJECTS))

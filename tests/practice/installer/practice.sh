@@ -15,6 +15,12 @@ stop() {
     while :; do sleep 60; done
 }
 
+restart() {
+    sync
+    reboot -f
+    while :; do sleep 60; done
+}
+
 fail() {
     say "FAILED $*"
     stop

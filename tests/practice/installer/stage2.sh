@@ -1,8 +1,8 @@
-#!/bin/busybox sh
+#!/practice/bin/busybox sh
 # Stands in for Anaconda: proves which kickstart it was given, from which medium, and that the repository there is whole.
 set -uf
-export PATH=/bin:/sbin HOME=/tmp TERM=linux
-. /lib/practice.sh
+export PATH=/practice/bin:/usr/sbin:/usr/bin HOME=/tmp TERM=linux
+. /practice/practice.sh
 
 sha256_of() {
     sha256sum "$1" | cut -d ' ' -f 1
@@ -36,7 +36,8 @@ read_kickstart() {
         mount -t iso9660 -o ro "$ks_device" "$folder" || fail "the kickstart's medium on $ks_device cannot be mounted"
     fi
     [ -f "$folder$path" ] || fail "kickstart $path is not on the medium"
-    say "kickstart $path sha256 $(sha256_of "$folder$path")"
+    kickstart=$folder$path
+    say "kickstart $path sha256 $(sha256_of "$kickstart")"
 }
 
 read_discinfo() {
@@ -90,7 +91,23 @@ check_repository() {
     say "repository $count packages, all there"
 }
 
+install_system() {
+    # Only a stage 2 with a whole system in it can.
+    [ -d /practice/lib/standin ] || return
+    # Where this system has programs is none of busybox's business.
+    PATH=/usr/sbin:/usr/bin PYTHONPATH=/practice/lib LC_ALL=C.UTF-8 python3 -P -m standin "$kickstart" "$REPO"
+    case $? in
+    0) ;;
+    # It said itself what failed.
+    10) stop ;;
+    11) restart ;;
+    12) stop ;;
+    *) fail "installation: the installer itself broke, and its last words are on this console" ;;
+    esac
+}
+
 mount -t tmpfs tmpfs /tmp
+kickstart=
 # What init found out. A label may hold any character.
 {
     IFS= read -r device
@@ -108,5 +125,6 @@ read_discinfo
 check_repository
 # Anaconda says so before it has looked at any of this; what waits for these words should not be fooled here.
 say "anaconda stand-in started"
+[ -z "$kickstart" ] || install_system
 say "done"
 stop

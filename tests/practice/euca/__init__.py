@@ -1,0 +1,1 @@
+"""A stand-in for a cloud: what its commands and services know, and how they are on a machine."""

@@ -1,0 +1,1 @@
+"""What is done to the command line, a module each: cases to run, and what broke in them."""
