@@ -165,19 +165,25 @@ def test_a_mirror_that_falls_silent_is_left(mirrors: list[Mirror], cache: Cache,
     assert mirrors[1].ranges(f"/{PATH}") == ["bytes=100000-"]
 
 
-def test_a_slow_mirror_is_left(mirrors: list[Mirror], cache: Cache, told: Told, slept: Slept) -> None:
+def test_a_slow_mirror_is_left_and_avoided(mirrors: list[Mirror], cache: Cache, told: Told, slept: Slept) -> None:
     now = 0.0
 
     def clock() -> float:
         nonlocal now
-        now += 0 if mirrors[1].requests else 40
+        now += 0 if mirrors[1].requests else 20
         return now
 
+    other = BODY[::-1]
     mirrors[0].faults[f"/{PATH}"].append(Fault(cut=1000))
+    mirrors[1].files["/other"] = other
     with Fetcher(cache, progress=told, sleep=slept, clock=clock) as fetcher:
         fetcher.fetch_all([wanted(*mirrors)], title="Packages")
+        fetcher.fetch_all([wanted(*mirrors, path="other", body=other)], title="Packages")
     assert is_kept(cache)
-    assert "only 1000 bytes came in 40 seconds; trying another mirror" in told.notes[0]
+    assert mirrors[1].ranges(f"/{PATH}") == ["bytes=1000-"]
+    assert told.notes == [f"{mirrors[0].url}/{PATH}: slow: 1.0 kB came in 40 seconds; trying another mirror"]
+    assert not slept.pauses
+    assert len(mirrors[0].requests) == 1
 
 
 def test_a_mixture_that_is_wrong_is_fetched_from_one_alone(

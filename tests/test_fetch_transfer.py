@@ -335,7 +335,7 @@ def test_a_proxy_that_does_not_let_us_through(
     mirror.faults["mirror.example:443"] += [fault] * 9
     with pytest.raises(FetchError, match=words) as caught:
         fetcher.read("https://mirror.example/a", limit=9)
-    assert "mirror.example/a" in caught.value.message
+    assert "mirror.example/a: the proxy of the environment (http_proxy, https_proxy): " in caught.value.message
 
 
 def test_a_proxy_of_the_environment_is_used(mirror: Mirror, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 from isobuilder.errors import TrustError
 from isobuilder.fetch.cache import cache_errors
 from isobuilder.fetch.failover import Place
+from isobuilder.fetch.standing import Pace
 from isobuilder.fetch.transfer import BrokenTransferError, Transfers, shown
 
 Advance = Callable[[int], None]
@@ -71,8 +72,8 @@ class Download:
         self._position = 0
         self._senders = set()
 
-    def attempt(self, transfers: Transfers, url: str) -> None:
-        """Fetch what is missing from `url`, and look whether it is the file.
+    def attempt(self, transfers: Transfers, url: str, pace: Pace) -> None:
+        """Fetch what is missing from `url`, tell `pace` as it comes, and look whether it is the file.
 
         A file that several have sent, and that is wrong, is fetched from one alone: then it is known whose it is.
         Raises BrokenTransferError when there is reason to call again, and TrustError when what `url` has is wrong.
@@ -80,18 +81,18 @@ class Download:
         if not self._may_mix and self._senders - {url}:
             self.restart()
         try:
-            self._fetch(transfers, url)
+            self._fetch(transfers, url, pace)
             if not self.is_right and self._senders != {url}:
                 self._may_mix = False
                 self.restart()
-                self._fetch(transfers, url)
+                self._fetch(transfers, url, pace)
             if not self.is_right:
                 raise self._wrong(url, f"has the sha256 {self._hasher.hexdigest()}")
         except TrustError:
             self.restart()
             raise
 
-    def _fetch(self, transfers: Transfers, url: str) -> None:
+    def _fetch(self, transfers: Transfers, url: str, pace: Pace) -> None:
         size = self._file.size
         if self._position == size:
             return
@@ -108,6 +109,8 @@ class Download:
                 if self._position + len(chunk) > size:
                     raise self._wrong(url, f"has more than {size} bytes")
                 self._write(chunk, url)
+                if self._position < size:
+                    pace(len(chunk))
         if self._position < size:
             raise BrokenTransferError(f"ended after {self._position} of {size} bytes")
 

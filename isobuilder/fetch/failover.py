@@ -4,14 +4,14 @@ A mirror that fails is avoided from then on, as long as there is a better one. I
 having come is for the attempt to say.
 """
 
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from isobuilder.errors import FetchError, IsobuilderError, TrustError
-from isobuilder.fetch.transfer import BrokenTransferError, Patience, RefusedError, shown
+from isobuilder.fetch.standing import Pace, Standing
+from isobuilder.fetch.transfer import BrokenTransferError, Patience, RefusedError, SlowError, shown
 from isobuilder.progress import Progress
 
 T = TypeVar("T")
@@ -33,17 +33,19 @@ class Place:
 
 
 class Persistence:
-    """Repeats attempts as `patience` says, and tells `progress`; what mirrors are worth is known to all threads."""
+    """Repeats attempts as `patience` says, and tells `progress`; `clock` and `sleep` count seconds."""
 
-    def __init__(self, patience: Patience, progress: Progress, sleep: Callable[[float], None]) -> None:
+    def __init__(
+        self, patience: Patience, progress: Progress, clock: Callable[[], float], sleep: Callable[[float], None]
+    ) -> None:
         self._patience = patience
         self._progress = progress
+        self._clock = clock
         self._sleep = sleep
-        self._faults: Counter[str] = Counter()
-        self._lock = threading.Lock()
+        self._standing = Standing(patience.budget)
 
-    def persist(self, place: Place, attempt: Callable[[str], T], furthest: Callable[[], int] = lambda: 0) -> T:
-        """What `attempt` makes of the place at one mirror, an address.
+    def persist(self, place: Place, attempt: Callable[[str, Pace], T], furthest: Callable[[], int] = lambda: 0) -> T:
+        """What `attempt` makes of the place at one mirror, an address; it may tell the pace what comes.
 
         A transfer that breaks is repeated; a mirror that refuses the file, or has another one, is not asked for it
         again. `furthest` says how far any attempt came: it only grows, so that attempts end even with servers that lie.
@@ -55,37 +57,45 @@ class Persistence:
         said: dict[str, IsobuilderError] = {}
         left = list(place.mirrors)
         failures = 0
+        # However speeds change, a file is not handed round for ever.
+        moves = 2 * len(left)
         while True:
-            mirror = self._next(left, asked)
+            mirror = self._standing.choose(left, asked)
             asked[mirror] += 1
             before = furthest()
+            others = [other for other in left if other != mirror] if moves else []
             try:
-                return attempt(mirror + place.path)
+                found = attempt(mirror + place.path, Pace(self._standing, self._patience, self._clock, mirror, others))
+            except SlowError as error:
+                moves -= 1
+                self._progress.note(f"{shown(mirror + place.path)}: {error}; trying another mirror")
             except BrokenTransferError as error:
-                failures = 1 if furthest() - before >= _WORTH else failures + 1
-                last = failures >= max(self._patience.attempts, len(place.mirrors))
-                ending = f" (attempt {failures}, the last)" if last else ""
+                was_worth = furthest() - before >= _WORTH
+                failures = 1 if was_worth else failures + 1
+                ending = self._ending(failures, len(place.mirrors), may_repeat=was_worth or self._standing.spend())
                 said[mirror] = FetchError(f"{shown(mirror + place.path)}: {error}{ending}", hint=_LATER)
-                if last:
+                if ending:
                     raise _all(said, place) from error
-                self._blame(mirror)
+                self._standing.blame(mirror)
                 self._pause(mirror + place.path, error, failures, alone=len(left) == 1)
             except (FetchError, TrustError) as error:
                 said[mirror] = error
                 left.remove(mirror)
-                self._blame(mirror)
+                self._standing.blame(mirror)
                 if not left:
                     raise _all(said, place) from error
                 self._tell(error)
+            else:
+                self._standing.earn()
+                return found
 
-    def _next(self, left: Iterable[str], asked: Mapping[str, int]) -> str:
-        """Each has its turn; of those whose turn it is, the one that has failed least, then the best."""
-        with self._lock:
-            return min(left, key=lambda mirror: (asked[mirror], self._faults[mirror]))
-
-    def _blame(self, mirror: str) -> None:
-        with self._lock:
-            self._faults[mirror] += 1
+    def _ending(self, failures: int, mirrors: int, *, may_repeat: bool) -> str:
+        """Why so many failures in a row are the last, or nothing."""
+        if failures >= max(self._patience.attempts, mirrors):
+            return f" (attempt {failures}, the last)"
+        if not may_repeat:
+            return f" (attempt {failures}; of all files, {self._patience.budget} transfers more broke than came)"
+        return ""
 
     def _pause(self, url: str, error: BrokenTransferError, failures: int, *, alone: bool) -> None:
         """Wait for the only mirror; ask another at once, but no third one: then the trouble may be on our side."""

@@ -67,7 +67,7 @@ class Fetcher:
         self._memory = Memory(cache)
         self._local = LocalFiles(folder)
         self._small = self._transfers()
-        self._persistence = Persistence(patience, progress, sleep)
+        self._persistence = Persistence(patience, progress, clock, sleep)
         self._said = clock()
         self._under_way = UnderWay(0, progress.doing)
 
@@ -89,12 +89,12 @@ class Fetcher:
         `Persistence.persist`.
         """
         once = Once(self._small, None if self._offline else self._memory, self._tell_slow)
-        return self._persistence.persist(place, lambda url: look(once, url))
+        return self._persistence.persist(place, lambda url, _: look(once, url))
 
     def size(self, url: str) -> int:
         """How many bytes the file has, as the server says. Raises FetchError."""
         self._progress.doing(shown(url))
-        size = self._persistence.persist(Place((url,)), self._small.size)
+        size = self._persistence.persist(Place((url,)), lambda here, _: self._small.size(here))
         if size is None:
             raise FetchError(f"{shown(url)}: the server does not say how large it is")
         if not self._offline and not is_local(url):
@@ -108,7 +108,7 @@ class Fetcher:
         if self._offline and not any(map(is_local, file.place.mirrors)):
             return False
         try:
-            self._persistence.persist(file.place, self._small.size)
+            self._persistence.persist(file.place, lambda url, _: self._small.size(url))
         except RefusedError as error:
             if error.status in _GONE:
                 return False
@@ -228,7 +228,9 @@ class Fetcher:
             try:
                 if not download.is_right:
                     self._persistence.persist(
-                        file.place, lambda url: download.attempt(transfers, url), lambda: download.furthest
+                        file.place,
+                        lambda url, pace: download.attempt(transfers, url, pace),
+                        lambda: download.furthest,
                     )
             except RefusedError as error:
                 error.hint = error.hint or (

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
+from rich import filesize
+
 from isobuilder.errors import FetchError, UsageError
 
 VARIABLE: Final = "ISOBUILDER_TIMEOUT"
@@ -21,6 +23,13 @@ class BrokenTransferError(Exception):
     def __init__(self, reason: str, after: float = 0.0) -> None:
         super().__init__(reason)
         self.after = after
+
+
+class SlowError(BrokenTransferError):
+    """Nothing failed, but another mirror may bring the rest far sooner: `came` bytes came in `seconds`."""
+
+    def __init__(self, came: int, seconds: float) -> None:
+        super().__init__(f"slow: {filesize.decimal(came)} came in {seconds:.0f} seconds")
 
 
 class RefusedError(FetchError):
@@ -36,12 +45,17 @@ class Patience:
     """How long to wait: seconds for a connection and for a byte, attempts at one file, seconds before the second
     and at most.
 
-    A transfer that brings fewer than `slow_bytes` in `silence` seconds has stalled, however steadily it drips.
+    A transfer that brings fewer than `slow_bytes` in `silence` seconds has stalled, however steadily it drips. One that
+    brings fewer than `slow_rate` bytes a second, for `look` seconds, goes on at another mirror where there is a better
+    one. So many transfers of all may break, above those that come, before none is repeated any more: `budget`.
     """
 
     connect: float = 10.0
     silence: float = 30.0
     slow_bytes: int = 30 << 10
+    look: float = 10.0
+    slow_rate: int = 64 << 10
+    budget: int = 100
     attempts: int = 5
     first_pause: float = 1.0
     longest_pause: float = 8.0
@@ -67,6 +81,7 @@ def patience(environ: Mapping[str, str]) -> Patience:
         connect=max(1.0, usual.connect * share),
         silence=float(seconds),
         slow_bytes=int(usual.slow_bytes * share),
+        look=usual.look * share,
         first_pause=usual.first_pause * min(share, 1.0),
         longest_pause=usual.longest_pause * min(share, 1.0),
     )

@@ -11,10 +11,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from http.client import HTTPException
 from typing import Any
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ProxyError
 
 from isobuilder.fetch.transfer import BrokenTransferError
 
@@ -101,6 +103,13 @@ class _Https(HTTPSConnection):
     def getresponse(self) -> Any:
         self._watch.answer_on(self.sock)
         return super().getresponse()
+
+    def _tunnel(self) -> None:
+        try:
+            super()._tunnel()
+        except HTTPException as error:
+            # Else nothing would tell whether the proxy or the server talks nonsense.
+            raise ProxyError("no tunnel", error) from error
 
 
 def _shut_down(connection: socket.socket) -> None:
