@@ -10,7 +10,7 @@ import pytest
 
 from tests.torture.faults import FAULTS
 from tests.torture.judge import MOST_MEMORY, ROOT, Run, Scene, broken_rules, make_scene
-from tests.torture.lyingserver import first_time, sometimes
+from tests.torture.lyingserver import once_each, sometimes
 from tests.torture.upstream import ISO, Upstream
 
 GOOD = "770e607624d689265ca6c44884d0807d9b054d23c473c106c72be9de08b7376c"
@@ -100,5 +100,12 @@ def test_faults_are_dealt_out_by_seed_path_and_time_alone() -> None:
     assert one == again != other
     assert 0.15 < sum(name is not None for name in one) / len(one) < 0.45
     assert set(one) - {None} <= FAULTS.keys()
-    once = first_time(1, ("noise",), "^/os/")
-    assert [once("/os/x", 1), once("/os/x", 2), once("/m1/x", 1)] == ["noise", None, None]
+
+
+def test_each_file_has_its_fault_once_and_no_fault_is_left_out() -> None:
+    paths, names = ("/b", "/a", "/c"), ("zeros", "noise")
+    once = once_each(paths, names, 1)
+    assert [once(path, 1) for path in ("/a", "/b", "/c", "/d")] == ["noise", "zeros", "noise", None]
+    assert [once("/a", times) for times in (2, 3)] == [None, None]
+    after = once_each(paths, names, 0, before="reset_at_once")
+    assert [after("/a", times) for times in (1, 2, 3)] == ["reset_at_once", "zeros", None]

@@ -14,6 +14,8 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from tests.torture.cases import Case, Reference
+from tests.torture.faults import FAULTS
+from tests.torture.stages import network
 from tests.torture.workers import STAGES, all_cases, isolate, make_reference, run_case
 
 
@@ -75,6 +77,8 @@ def _torture(cases: list[Case], good: Reference, folder: Path, seed: int) -> tup
             if number % 25 == 0:
                 say(f"{number} of {len(cases)} cases, {len(broken)} rules broken")
     figures["kinds of mangling"] = len(kinds)
+    if not {str(case) for case in network.cases()} - set(map(str, cases)):
+        broken += [f"{network.STAGE}: {name} was never dealt" for name in sorted(FAULTS.keys() - kinds)]
     return figures, broken
 
 

@@ -6,12 +6,11 @@ which threads come: a case can be run again alone.
 
 import hashlib
 import random
-import re
 import socket
 import socketserver
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -40,12 +39,15 @@ def sometimes(seed: int, share: float, names: Sequence[str] = tuple(FAULTS)) -> 
     return choose
 
 
-def first_time(seed: int, names: Sequence[str], pattern: str) -> Choice:
-    """The first request of each path that matches gets a fault, one of `names` by `seed` and path."""
+def once_each(paths: Iterable[str], names: Sequence[str], shift: int, before: str | None = None) -> Choice:
+    """One request for each of `paths` gets a fault, each of `names` in turn; the first, or the second after `before`."""
+    faults = {path: names[(number + shift) % len(names)] for number, path in enumerate(sorted(paths))}
 
     def choose(path: str, times: int) -> str | None:
-        said = hashlib.sha256(f"{seed} {path}".encode()).digest()
-        return names[said[0] % len(names)] if times == 1 and re.search(pattern, path) else None
+        if path not in faults:
+            return None
+        turns = [before, faults[path]] if before else [faults[path]]
+        return turns[times - 1] if times <= len(turns) else None
 
     return choose
 
