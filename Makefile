@@ -16,6 +16,8 @@ help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '%-9s %s\n' "$$name" "$$text"; done
 
 setup: $(VENV)/.ready  ## Install what the other targets need (Debian 12 or newer, as root or with sudo)
+# What pip installs has its bytecode beside it; what is run from a checkout some hundred times should have, too.
+	@$(PYTHON) -m compileall -q isobuilder tests
 
 $(VENV)/.ready: setup.cfg tests/debian-packages.txt tests/practice/debian-packages.txt tests/install-debian-packages
 	tests/install-debian-packages tests/debian-packages.txt tests/practice/debian-packages.txt
