@@ -3,9 +3,9 @@
 This module imports nothing of ours. The exit codes are part of the interface: see the README.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class IsobuilderError(Exception):
@@ -76,6 +76,11 @@ class DamagedError(TrustError):
             hint="isobuilder cache verify removes them; then they are fetched again. The disk may be failing.",
         )
         self.paths = tuple(paths)
+
+    @classmethod
+    def together(cls, message: str, errors: Collection["DamagedError"]) -> Self:
+        """One error for all that `errors` say."""
+        return cls(message, [path for each in errors for path in each.paths], details=[each.message for each in errors])
 
 
 class ResolveError(IsobuilderError):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from isobuilder.budget import make_budget
+from isobuilder.errors import DamagedError
 from isobuilder.fetch.cache import Cache
 from isobuilder.fetch.download import Wanted
 from isobuilder.fetch.failover import Place
@@ -19,7 +20,7 @@ def fetch_inputs(lock: Lock, fetcher: Fetcher, cache: Cache, output: Path, progr
 
     Who signed each package, as `PackageChecks.finish`: they are looked at while others are still under way. Raises
     HostError when what is missing does not fit into the cache, or the medium into the folder `output`, which is made,
-    and TrustError with all packages that are not to be trusted.
+    DamagedError with the metadata that is not what it was, and TrustError with all packages that are not to be trusted.
     """
     files = locked_files(lock)
     budget = make_budget(lock, files, cache, output)
@@ -36,7 +37,20 @@ def fetch_inputs(lock: Lock, fetcher: Fetcher, cache: Cache, output: Path, progr
             pass
     for file in files:
         cache.mark_used(file.sha256)
+    _check_metadata(lock, cache)
     return checks.finish(progress)
+
+
+def _check_metadata(lock: Lock, cache: Cache) -> None:
+    """Find damage also where what was made of the metadata is kept, and nobody reads it in this build."""
+    damaged = []
+    for file in (file for repository in lock.repositories for file in repository.metadata.values()):
+        try:
+            cache.check(file.sha256)
+        except DamagedError as error:
+            damaged.append(error)
+    if damaged:
+        raise DamagedError.together("metadata in the cache is not what it was when it was fetched", damaged)
 
 
 def locked_files(lock: Lock) -> list[Wanted]:

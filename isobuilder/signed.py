@@ -64,11 +64,7 @@ class PackageChecks:
                     advance(package.file.size)
         damaged = [error for error in self._refused.values() if isinstance(error, DamagedError)]
         if damaged:
-            raise DamagedError(
-                "packages in the cache are not what they were when they were fetched",
-                [path for error in damaged for path in error.paths],
-                details=[error.message for error in damaged],
-            )
+            raise DamagedError.together("packages in the cache are not what they were when they were fetched", damaged)
         if self._refused:
             findings = [
                 f"{package.nevra} of repository {package.repository}: {self._refused[sha256].message}"

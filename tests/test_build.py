@@ -176,12 +176,10 @@ def test_damaged_cache_entries_are_noticed_and_fetched_again(
     lock = json.loads(demo.lock.read_text())
     package = next(p for p in lock["packages"] if p["roles"])
     kernel = next(boot for boot in lock["boot"] if boot["path"].endswith("vmlinuz"))
-    # What is read where signatures are checked, and where the image is written.
-    damaged = [package["file"]["sha256"], kernel["file"]["sha256"]]
+    primary = lock["repositories"][0]["metadata"]["primary"]
+    damaged = [package["file"]["sha256"], kernel["file"]["sha256"], primary["sha256"]]
     if not kept:
-        # Else nobody looks at signatures and at metadata again.
         shutil.rmtree(cache / "kept")
-        damaged.append(lock["repositories"][0]["metadata"]["primary"]["sha256"])
     entries = [cache / "sha256" / sha256[:2] / sha256 for sha256 in damaged]
     for entry in entries:
         data = bytearray(entry.read_bytes())
