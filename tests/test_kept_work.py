@@ -5,13 +5,16 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from isobuilder.errors import TrustError
+from isobuilder.errors import ResolveError, TrustError
 from isobuilder.kept import Kept
 from isobuilder.kickstart.readback import PackageRequest, Wanted, WantedGroup
-from isobuilder.resolve.pool import Source
+from isobuilder.resolve import solve as solving
+from isobuilder.resolve.pool import PackagePool, Source
+from isobuilder.resolve.selection import Selection
 from isobuilder.resolve.solve import Resolution, RoleRequest, resolve
 from tests.repositories import Fake, make_repository, write_repodata
 from tests.test_repository_repodata import COMPS, EPOCH, lock_package
@@ -33,8 +36,6 @@ def run(sources: Sequence[Source], words: Sequence[str], kept: Kept | None) -> R
 
 def outcome(sources: Sequence[Source], words: Sequence[str], kept: Kept | None) -> object:
     """A resolution, or all that is said of why there is none."""
-    from isobuilder.errors import ResolveError
-
     try:
         return run(sources, words, kept)
     except ResolveError as error:
@@ -81,6 +82,43 @@ def test_metadata_that_is_not_what_it_must_be_is_refused(kind: str, tmp_path: Pa
     source.files[kind].write_bytes(source.files[kind].read_bytes() + b"\0")
     with pytest.raises(TrustError, match="not what it was"):
         run([source], ["b"], Kept(tmp_path / "kept"))
+
+
+def test_only_what_was_not_solved_before_is_solved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Kept(tmp_path / "kept")
+    fakes = [Fake("a", requires=["b"]), Fake("b"), Fake("b", "2-1"), Fake("c"), Fake("d", requires=["nothing"])]
+    source = known(make_repository(tmp_path / "one", fakes))
+    solved: list[str] = []
+
+    def counted(pool: PackagePool, selection: Selection, problems: list[str]) -> list[tuple[Any, str]]:
+        solved.append(selection.role.role)
+        return solve(pool, selection, problems)
+
+    solve = solving._solve
+    monkeypatch.setattr(solving, "_solve", counted)
+
+    def both(*roles: tuple[str, list[str]], of: Source = source, keep: Kept | None = kept) -> tuple[list[str], object]:
+        solved.clear()
+        requests = [
+            RoleRequest(role, PackageRequest(tuple(Wanted(word, 1) for word in words), (), None, (), ()), f"{role}.ks")
+            for role, words in roles
+        ]
+        resolution = resolve([of], requests, arch="x86_64", always=(), kept=keep, with_needs=True)
+        return list(solved), resolution
+
+    assert both(("one", ["a"]), ("two", ["c"]))[0] == ["one", "two"]
+    again, resolution = both(("one", ["a"]), ("two", ["c", "b"]))
+    assert again == ["two"]
+    assert resolution == both(("one", ["a"]), ("two", ["c", "b"]), keep=None)[1]
+    assert both(("one", ["a"]), ("two", ["c", "b"])) == ([], resolution)
+    # Whatever else it depends on makes it another one.
+    assert both(("one", ["a"]), of=replace(source, excludes=("b-2-1",)))[0] == ["one"]
+    assert both(("one", ["a"]), of=replace(source, priority=7))[0] == ["one"]
+    assert both(("one", ["a"]), of=replace(source, sha256={}))[0] == ["one"]
+    for _ in range(2):
+        with pytest.raises(ResolveError, match="does not fit together"):
+            both(("one", ["a"]), ("two", ["d"]))
+        assert solved == ["two"]
 
 
 def test_what_is_kept_of_a_repository_and_was_changed_is_not_used(tmp_path: Path) -> None:

@@ -82,7 +82,16 @@ class PackagePool:
         self._subjects = Subjects(self.solv)
         filters = [Filter(source.id, source.excludes, source.includes) for source in sources]
         self._excluded = unseen(filters, self._subjects)
+        digests = [[source.sha256.get(kind) for kind in ("primary", "filelists")] for source in sources]
+        repositories = [[source.id, source.priority] for source in sources]
+        self._content = [arch, repositories, digests] if all(map(all, digests)) else None
         self._hidden: frozenset[int] = self._excluded
+
+    @property
+    def content(self) -> object | None:
+        """What tells this pool from others, as JSON can hold it: the same packages have the same numbers in one that
+        is alike. None where nobody knows the checksums of its metadata."""
+        return self._content
 
     def names(self) -> Iterable[str]:
         """The name of every package, hidden ones too."""
@@ -119,9 +128,11 @@ class PackagePool:
         """Look up from now on as if exactly these packages, by libsolv's number, and those filtered were nowhere."""
         self._hidden = numbers | self._excluded
 
-    def leave_out(self, numbers: Iterable[int]) -> None:
-        """Solve from now on without these packages and those that are hidden."""
-        self.solv.set_disabled_list(sorted({*numbers, *self._hidden}))
+    def leave_out(self, numbers: Iterable[int]) -> list[int]:
+        """Solve from now on without these packages and those that are hidden: all that libsolv does not see then."""
+        disabled = sorted({*numbers, *self._hidden})
+        self.solv.set_disabled_list(disabled)
+        return disabled
 
     def named(self, word: str) -> list[list[Any]]:
         """What a word of a kickstart means: a name in any of dnf's forms, something provided, or a path.

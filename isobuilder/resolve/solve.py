@@ -6,13 +6,14 @@ pool's knowledge, what a role asks for the selection's; nothing is fetched here.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any
 
 import solv
 from pydantic import ValidationError
 
 from isobuilder.errors import ResolveError, TrustError
-from isobuilder.kept import Kept
+from isobuilder.kept import Kept, key_of
 from isobuilder.lock import ActiveStream, Package
 from isobuilder.repository.comps import merge_comps, parse_comps
 from isobuilder.resolve.modules import Modules, active_streams
@@ -34,6 +35,8 @@ _INSTALL_ONLY = (
     "multiversion(kernel)",
 )
 # What libdnf tells libsolv (0.69, Goal.cpp), as far as it matters in an empty system.
+# Counted up when what is solved is kept in another form, or asked in another way.
+_FORMAT = 1
 _FLAGS = (solv.Solver.SOLVER_FLAG_BEST_OBEY_POLICY, solv.Solver.SOLVER_FLAG_YUM_OBSOLETES)
 
 
@@ -82,7 +85,7 @@ def resolve(
     taken out of: they are in the result without what they require, and without roles unless a role needs them too.
     Where two roles need different versions of a package, or streams of a module, both are in the result. `platform` is
     what modules require of the release ("el8"); None takes what the release's own package provides. What is read of
-    repositories is kept in `kept`.
+    repositories, and what is solved, is kept in `kept`.
 
     Raises ResolveError with every unknown name of every role and its line, or with libsolv's account of what does not
     fit together. Raises TrustError where the metadata cannot be relied on.
@@ -113,7 +116,7 @@ def resolve(
     problems: list[str] = []
     needs: dict[str, Needs] = {}
     for selection in selections:
-        solvables = _solve(pool, selection, problems)
+        solvables = _solved(pool, selection, problems, kept)
         if with_needs:
             _add_needs(needs, pool, selection, solvables)
         for solvable, reason in solvables:
@@ -139,10 +142,26 @@ def _refuse(message: str, mistakes: Sequence[str], *, hint: str) -> None:
         raise ResolveError(message, details=dict.fromkeys(mistakes), hint=hint)
 
 
-def _solve(pool: PackagePool, selection: Selection, problems: list[str]) -> list[tuple[Any, str]]:
-    """What the role needs, each with the reason; or nothing, and the reasons why not added to `problems`."""
+def _solved(pool: PackagePool, selection: Selection, problems: list[str], kept: Kept | None) -> list[tuple[Any, str]]:
+    """What the role needs, each with the reason; or nothing, and the reasons why not added to `problems`.
+
+    What was solved before, with all that it depends on, is taken from `kept`: a change of one role is solved alone.
+    """
     pool.hide(selection.hidden)
-    pool.leave_out(selection.left_out)
+    disabled = pool.leave_out(selection.left_out)
+    asks = [[a.word, a.beside, a.reason, sorted(each.id for each in a.candidates)] for a in selection.asks]
+    inputs = (_FORMAT, metadata.version("solv"), pool.content, disabled, asks, selection.role.request.weak)
+    store = kept if pool.content else None
+    known = store.facts(key_of(*inputs)) if store else {}
+    if not known:
+        solved = _solve(pool, selection, problems)
+        if store and not problems:
+            store.keep_facts(key_of(*inputs), {"chosen": [[each.id, reason] for each, reason in solved]})
+        return solved
+    return [(pool.solv.id2solvable(number), reason) for number, reason in known["chosen"]]
+
+
+def _solve(pool: PackagePool, selection: Selection, problems: list[str]) -> list[tuple[Any, str]]:
     solver = pool.solv.Solver()
     for flag in _FLAGS:
         solver.set_flag(flag, 1)
