@@ -40,7 +40,7 @@ test: mirror lint  ## Run every test, real boots included (three quarters of an 
 rehearsal: mirror  ## Let machines go the whole way, from the menu to a checked cloud (a quarter of an hour on two cores)
 	$(PYTHON) -m tests.rehearsal build/rehearsal
 
-torture: mirror  ## Lie to it, kill it, starve it, feed it what harms (18 minutes on two cores with other work; SEED=N repeats)
+torture: mirror  ## Lie to it, kill it, starve it, feed it what harms (a quarter of an hour on two cores; SEED=N repeats)
 	$(AS_ROOT) $(PYTHON) -m tests.torture $(if $(SEED),--seed $(SEED))
 
 fuzz: setup  ## Feed every parser what no maker makes (FUZZ_SECONDS each, 60)
