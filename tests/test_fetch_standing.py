@@ -14,11 +14,15 @@ USUAL = Patience()
 
 
 class Network:
-    """Mirrors of given speeds, in bytes a second, and a clock that goes on with what they bring."""
+    """Mirrors of given speeds, in bytes a second, and a clock that goes on with what they bring; at 0 they are dead.
+
+    `delay` is how many seconds they take to begin.
+    """
 
     def __init__(self, **rates: float) -> None:
         self.rates = rates
         self.now = 0.0
+        self.delay = 0.0
         self.asked: list[str] = []
         self.left = 0.0
         self.persistence = Persistence(USUAL, Silent(), lambda: self.now, Slept())
@@ -33,6 +37,9 @@ class Network:
     def _attempt(self, url: str, pace: Pace) -> None:
         name = url.partition("/")[0]
         self.asked.append(name)
+        if not self.rates[name]:
+            raise BrokenTransferError("reset")
+        self.now += self.delay
         while self.left > 0:
             self.now += 1
             self.left -= self.rates[name]
@@ -66,6 +73,49 @@ def test_what_is_far_faster_is_gone_back_to(network: Network) -> None:
     assert network.bring(10e6) == ["a", "b", "c", "a"]
 
 
+def test_a_slow_mirror_is_better_than_dead_ones(network: Network) -> None:
+    network.rates = {"a": 50e3, "b": 0, "c": 0}
+    for _ in range(2 * USUAL.budget):
+        network.bring(5e6)
+    # The dead ones are given up.
+    assert network.asked == ["a"]
+
+
+def test_with_many_dead_mirrors_the_slow_one_brings_the_file() -> None:
+    mirrors = "abcdefgh"
+    network = Network(a=50e3, **dict.fromkeys(mirrors[1:], 0.0))
+    place = Place(tuple(f"{name}/" for name in mirrors), "file")
+    with pytest.raises(FetchError):
+        network.bring(5e6, Place(place.mirrors[1:], "file"))
+    for _ in range(10):
+        network.bring(5e6, place)
+    assert network.asked == ["a"]
+
+
+def test_a_fault_does_not_make_a_fast_mirror_worse_than_a_slow_one(network: Network) -> None:
+    network.rates = {"a": 20e3, "b": 5e6}
+    place = Place(("a/", "b/"), "file")
+    assert network.bring(10e6, place) == ["a", "b"]
+    network.rates["b"] = 0
+    assert network.bring(1e6, place) == ["b", "a"]
+    network.rates["b"] = 5e6
+    assert network.bring(10e6, place) == ["b"]
+
+
+def test_who_takes_long_to_begin_is_not_slow_for_that(network: Network) -> None:
+    network.rates["a"] = 5e6
+    network.delay = 2 * USUAL.look
+    assert network.bring(100e6) == ["a"]
+
+
+def test_who_was_slow_once_may_be_fast_again(network: Network) -> None:
+    assert network.bring(10e6) == ["a", "b"]
+    network.rates = {"a": 5e6, "b": 0, "c": 0}
+    assert network.bring(100e6)[-1] == "a"
+    network.rates = dict.fromkeys("abc", 5e6)
+    assert network.bring(10e6) == ["a"]
+
+
 def test_mirrors_that_change_their_minds_do_not_hand_a_file_round_for_ever(network: Network) -> None:
     def attempt(url: str, pace: Pace) -> None:
         # Whoever is asked is slower than all who were asked before.
@@ -93,7 +143,7 @@ def test_a_network_that_breaks_more_than_it_brings_is_not_asked_again() -> None:
         with pytest.raises(FetchError, match="attempt 5, the last"):
             persistence.persist(Place(("a/",), "file"), attempt)
     slept.pauses.clear()
-    with pytest.raises(FetchError, match=r"attempt 1; of all files, 100 transfers more broke than came"):
+    with pytest.raises(FetchError, match=r"attempt 1; too many transfers broke to repeat any"):
         persistence.persist(Place(("a/",), "file"), attempt)
     assert not slept.pauses
 

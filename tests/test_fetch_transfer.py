@@ -149,7 +149,7 @@ def test_a_server_that_never_comes_to_an_end_is_left(
     server: Mirror = request.getfixturevalue(kind)
     server.files["/a"] = b"abc"
     server.faults["/a"].append(Fault(raw=raw, again=again))
-    with Fetcher(cache, progress=Silent(), patience=Patience(silence=0.2, attempts=1), sleep=Slept()) as fetcher:
+    with Fetcher(cache, progress=Silent(), patience=Patience(silence=0.5, attempts=1), sleep=Slept()) as fetcher:
         with pytest.raises(FetchError, match="keeps talking"):
             fetcher.read(server.url + "/a", limit=9)
         assert server.repeated.get(timeout=60) < 100_000

@@ -109,7 +109,7 @@ class Download:
                 if self._position + len(chunk) > size:
                     raise self._wrong(url, f"has more than {size} bytes")
                 self._write(chunk, url)
-                if self._position < size:
+                if self._may_mix and self._position < size:
                     pace(len(chunk))
         if self._position < size:
             raise BrokenTransferError(f"ended after {self._position} of {size} bytes")

@@ -53,23 +53,25 @@ class Persistence:
         Raises what the only mirror came to, or one error that names all of them: TrustError when any of them has
         something else than was promised, RefusedError when all refuse, else FetchError.
         """
-        asked: Counter[str] = Counter()
+        broke: Counter[str] = Counter()
         said: dict[str, IsobuilderError] = {}
         left = list(place.mirrors)
         failures = 0
         # However speeds change, a file is not handed round for ever.
         moves = 2 * len(left)
         while True:
-            mirror = self._standing.choose(left, asked)
-            asked[mirror] += 1
+            mirror = self._standing.choose(left, broke)
             before = furthest()
-            others = [other for other in left if other != mirror] if moves else []
+            # What is slow and comes is not left for what broke.
+            others = [other for other in left if other != mirror and not broke[other]] if moves else []
             try:
                 found = attempt(mirror + place.path, Pace(self._standing, self._patience, self._clock, mirror, others))
             except SlowError as error:
                 moves -= 1
+                failures = 0
                 self._progress.note(f"{shown(mirror + place.path)}: {error}; trying another mirror")
             except BrokenTransferError as error:
+                broke[mirror] += 1
                 was_worth = furthest() - before >= _WORTH
                 failures = 1 if was_worth else failures + 1
                 ending = self._ending(failures, len(place.mirrors), may_repeat=was_worth or self._standing.spend())
@@ -86,7 +88,7 @@ class Persistence:
                     raise _all(said, place) from error
                 self._tell(error)
             else:
-                self._standing.earn()
+                self._standing.earn(mirror)
                 return found
 
     def _ending(self, failures: int, mirrors: int, *, may_repeat: bool) -> str:
@@ -94,7 +96,7 @@ class Persistence:
         if failures >= max(self._patience.attempts, mirrors):
             return f" (attempt {failures}, the last)"
         if not may_repeat:
-            return f" (attempt {failures}; of all files, {self._patience.budget} transfers more broke than came)"
+            return f" (attempt {failures}; too many transfers broke to repeat any)"
         return ""
 
     def _pause(self, url: str, error: BrokenTransferError, failures: int, *, alone: bool) -> None:

@@ -1,5 +1,6 @@
 """What mirrors, and the network before them, have shown that they are worth. All threads of a build share it."""
 
+import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
@@ -9,29 +10,36 @@ from isobuilder.fetch.transfer import Patience, SlowError
 
 # One mirror is worth leaving for another that is so many times as fast, and not for less: what has come may come again.
 _FAR_FASTER: Final = 4.0
+# A mirror that failed so often in a row is asked when no other is left, and nobody is left for it.
+_GIVEN_UP: Final = 3
 
 
 class Standing:
-    """How often each mirror failed, and how fast it was, in bytes a second on one connection.
+    """How often each mirror failed since it last brought something, and how fast the slow ones are.
 
-    The `budget` is for repeating: each transfer that breaks takes one from it, and each that comes to its end puts one
-    back. A network that breaks now and then never uses it up; one that breaks more than it brings does, however many
-    files there are, and after that nothing is repeated any more.
+    Rates are bytes a second on one connection. The `budget` is for repeating: a transfer that breaks takes one from it,
+    and one that comes to its end puts one back. A network that breaks now and then never uses it up; one that breaks
+    far more than it brings does, however many files there are.
     """
 
     def __init__(self, budget: int) -> None:
         self._budget = budget
         self._left = budget
         self._faults: Counter[str] = Counter()
-        self._rates: dict[str, float] = {}
+        self._slow: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def choose(self, mirrors: Collection[str], asked: Mapping[str, int]) -> str:
-        """Each has its turn; of those whose turn it is, the one that has failed least, was not slow, is the best."""
+    def choose(self, mirrors: Collection[str], broke: Mapping[str, int]) -> str:
+        """Who is asked for a file now that `broke` counts whose transfers of it did: the best of those that did least.
+
+        The best are not given up, not slow, have failed least, and come first.
+        """
         with self._lock:
-            return min(
-                mirrors, key=lambda m: (asked[m], self._faults[m], 1 / self._rates[m] if m in self._rates else 0.0)
-            )
+            return min(mirrors, key=lambda mirror: (broke[mirror], *self._rank(mirror)))
+
+    def _rank(self, mirror: str) -> tuple[bool, float, int]:
+        slowness = 1 / self._slow[mirror] if mirror in self._slow else 0.0
+        return self._faults[mirror] >= _GIVEN_UP, slowness, self._faults[mirror]
 
     def blame(self, mirror: str) -> None:
         with self._lock:
@@ -40,25 +48,36 @@ class Standing:
     def spend(self) -> bool:
         """A transfer broke: whether it may be repeated."""
         with self._lock:
-            self._left = max(self._left - 1, -1)
-            return self._left >= 0
+            may = self._left > 0
+            self._left = max(self._left - 1, 0)
+            return may
 
-    def earn(self) -> None:
-        """A transfer came to its end."""
+    def earn(self, mirror: str) -> None:
+        """A transfer from `mirror` came to its end."""
         with self._lock:
             self._left = min(self._left + 1, self._budget)
+            self._faults[mirror] = 0
 
-    def is_outdone(self, mirror: str, rate: float, others: Collection[str]) -> bool:
-        """Take down that `mirror` is so slow; whether one of `others` is far faster, or may be since nobody knows."""
+    def is_fast(self, mirror: str) -> None:
+        """What was known of its slowness holds no more."""
         with self._lock:
-            self._rates[mirror] = max(rate, 1.0)
-            return any(other not in self._rates or self._rates[other] >= _FAR_FASTER * rate for other in others)
+            self._slow.pop(mirror, None)
+
+    def is_slow(self, mirror: str, rate: float, others: Collection[str]) -> bool:
+        """`mirror` has no more than `rate`; whether one of `others` is far faster, or may be, since it is not slow."""
+        with self._lock:
+            self._slow[mirror] = max(rate, 1.0)
+            return any(
+                self._faults[other] < _GIVEN_UP and self._slow.get(other, math.inf) >= _FAR_FASTER * rate
+                for other in others
+            )
 
 
 class Pace:
     """How fast one transfer goes; it is called with the bytes of each chunk that came.
 
-    Raises SlowError where `mirror` is slow and one of `others` may be far faster.
+    Raises SlowError where `mirror` is slow and one of `others` may be far faster. The time before the first chunk does
+    not count.
     """
 
     def __init__(
@@ -74,16 +93,22 @@ class Pace:
         self._clock = clock
         self._mirror = mirror
         self._others = others
-        self._since = clock()
+        self._since: float | None = None
         self._came = 0
 
     def __call__(self, count: int) -> None:
+        now = self._clock()
+        if self._since is None:
+            self._since = now
+            return
         self._came += count
-        passed = self._clock() - self._since
+        passed = now - self._since
         if passed < self._patience.look:
             return
         rate = self._came / passed
-        if rate < self._patience.slow_rate and self._standing.is_outdone(self._mirror, rate, self._others):
+        if rate >= self._patience.slow_rate:
+            self._standing.is_fast(self._mirror)
+        elif self._standing.is_slow(self._mirror, rate, self._others):
             raise SlowError(self._came, passed)
-        self._since += passed
+        self._since = now
         self._came = 0

@@ -47,7 +47,8 @@ class Patience:
 
     A transfer that brings fewer than `slow_bytes` in `silence` seconds has stalled, however steadily it drips. One that
     brings fewer than `slow_rate` bytes a second, for `look` seconds, goes on at another mirror where there is a better
-    one. So many transfers of all may break, above those that come, before none is repeated any more: `budget`.
+    one. `budget` is for all transfers: one that breaks takes one of it, one that comes puts one back, and what breaks
+    when it is empty is not repeated.
     """
 
     connect: float = 10.0

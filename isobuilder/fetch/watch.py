@@ -105,9 +105,10 @@ class _Https(HTTPSConnection):
         return super().getresponse()
 
     def _tunnel(self) -> None:
+        self._watch.answer_on(self.sock)
         try:
             super()._tunnel()
-        except HTTPException as error:
+        except (HTTPException, ConnectionError, TimeoutError) as error:
             # Else nothing would tell whether the proxy or the server talks nonsense.
             raise ProxyError("no tunnel", error) from error
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # createrepo_c lists these in primary; every other file is in filelists only.
 _PRIMARY_FILES: Final = ("/etc/*", "*bin/*", "/usr/lib/sendmail")
 # Counted up when what is kept is made in another way.
-_FORMAT: Final = 1
+FORMAT: Final = 1
 _EXACTLY: Final = solv.Selection.SELECTION_NAME | solv.Selection.SELECTION_WITH_ALL
 
 
@@ -41,7 +41,7 @@ class Loader:
         # Without a checksum nobody can say whether they are the same.
         self._kept = kept if all(map(all, digests)) else None
         # What packages require of each other's files counts, so that it is all of them or none.
-        self._key = key_of(_FORMAT, metadata.version("solv"), digests)
+        self._key = key_of(FORMAT, metadata.version("solv"), digests)
 
     def load(self) -> None:
         """Fill the repositories, and make what they provide. Raises TrustError for metadata that is not to be read."""

@@ -18,7 +18,7 @@ from isobuilder.kept import Kept
 from isobuilder.lock import RepositoryFile
 from isobuilder.repository import rpmmd
 from isobuilder.resolve.excludes import Filter, unseen
-from isobuilder.resolve.loading import Loader
+from isobuilder.resolve.loading import FORMAT, Loader
 from isobuilder.resolve.subjects import Subjects, is_glob
 
 # The largest that are known, of firmware and games, have some GB.
@@ -84,7 +84,7 @@ class PackagePool:
         self._excluded = unseen(filters, self._subjects)
         digests = [[source.sha256.get(kind) for kind in ("primary", "filelists")] for source in sources]
         repositories = [[source.id, source.priority] for source in sources]
-        self._content = [arch, repositories, digests] if all(map(all, digests)) else None
+        self._content = [FORMAT, arch, repositories, digests] if all(map(all, digests)) else None
         self._hidden: frozenset[int] = self._excluded
 
     @property

@@ -12,6 +12,7 @@ from typing import Any
 import solv
 from pydantic import ValidationError
 
+from isobuilder import __version__
 from isobuilder.errors import ResolveError, TrustError
 from isobuilder.kept import Kept, key_of
 from isobuilder.lock import ActiveStream, Package
@@ -35,9 +36,9 @@ _INSTALL_ONLY = (
     "multiversion(kernel)",
 )
 # What libdnf tells libsolv (0.69, Goal.cpp), as far as it matters in an empty system.
-# Counted up when what is solved is kept in another form, or asked in another way.
-_FORMAT = 1
 _FLAGS = (solv.Solver.SOLVER_FLAG_BEST_OBEY_POLICY, solv.Solver.SOLVER_FLAG_YUM_OBSOLETES)
+# Counted up when what is solved is kept in another form; the version of isobuilder tells of how it is asked.
+_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -150,12 +151,22 @@ def _solved(pool: PackagePool, selection: Selection, problems: list[str], kept: 
     pool.hide(selection.hidden)
     disabled = pool.leave_out(selection.left_out)
     asks = [[a.word, a.beside, a.reason, sorted(each.id for each in a.candidates)] for a in selection.asks]
-    inputs = (_FORMAT, metadata.version("solv"), pool.content, disabled, asks, selection.role.request.weak)
+    inputs = (
+        "solved",
+        _FORMAT,
+        __version__,
+        metadata.version("solv"),
+        pool.content,
+        disabled,
+        asks,
+        selection.role.request.weak,
+    )
     store = kept if pool.content else None
     known = store.facts(key_of(*inputs)) if store else {}
     if not known:
+        before = len(problems)
         solved = _solve(pool, selection, problems)
-        if store and not problems:
+        if store and len(problems) == before:
             store.keep_facts(key_of(*inputs), {"chosen": [[each.id, reason] for each, reason in solved]})
         return solved
     return [(pool.solv.id2solvable(number), reason) for number, reason in known["chosen"]]

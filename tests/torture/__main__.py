@@ -97,7 +97,8 @@ def _print_table(figures: Counter[str], broken: list[str], seed: int, seconds: f
     print(f"{'minutes':<40}{seconds / 60:>8.1f}")
     for line in broken:
         case = line.partition(":")[0]
-        print(f"BROKEN {line}\n  again: python -m tests.torture --seed {seed} --only '{case}$'")
+        only = f"'{case}$'" if "/" in case else case
+        print(f"BROKEN {line}\n  again: python -m tests.torture --seed {seed} --only {only}")
 
 
 if __name__ == "__main__":

@@ -71,29 +71,36 @@ def _suffer(scene: Scene, good: Reference, choose: Choice, codes: set[int], repo
     """Builds from a lying server, each of which goes on where the last one stopped, and then one from an honest one."""
     with lie(good.upstream.files, choose) as lies:
         for _ in range(_ROUNDS):
-            done = build(scene)
+            done = _watched_build(scene, report)
             report.broken += broken_rules(scene, done, codes)
             if done.code == 0:
                 break
-            _heed(done, scene, report)
+            _heed(done, scene, good, report)
     _count(lies, report)
     if done.code == 0:
         return
-    kept = _kept(scene)
     with lie(good.upstream.files, honest):
-        again = build(scene)
-        if _heed(again, scene, report):
-            again = build(scene)
+        again = _watched_build(scene, report)
+        if _heed(again, scene, good, report):
+            again = _watched_build(scene, report)
     report.broken += [f"afterwards: {line}" for line in broken_rules(scene, again, {0})]
-    lost = sum(size for path, size in kept.items() if not path.exists())
-    report.figures["bytes lost"] += lost
-    if lost:
+
+
+def _watched_build(scene: Scene, report: Report) -> Run:
+    """A build that loses nothing of what the cache had before it."""
+    kept = _kept(scene)
+    done = build(scene)
+    if lost := sum(size for path, size in kept.items() if not path.exists()):
+        report.figures["bytes lost"] += lost
         report.broken.append(f"{lost} bytes of the cache were lost")
+    return done
 
 
-def _heed(done: Run, scene: Scene, report: Report) -> bool:
+def _heed(done: Run, scene: Scene, good: Reference, report: Report) -> bool:
     """Whether the lock had to go: a lie about a size, told twice, stands in it, and the next build says what to do."""
     if done.code != 5 or "isobuilder lock --update" not in done.said or not scene.lock.exists():
+        return False
+    if scene.lock.read_bytes() in {(place / scene.lock.name).read_bytes() for place in (good.plain, good.mirrored)}:
         return False
     scene.lock.unlink()
     report.figures["locks made anew"] += 1
