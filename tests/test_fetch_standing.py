@@ -104,7 +104,7 @@ def test_a_fault_does_not_make_a_fast_mirror_worse_than_a_slow_one(network: Netw
 
 def test_who_takes_long_to_begin_is_not_slow_for_that(network: Network) -> None:
     network.rates["a"] = 5e6
-    network.delay = 2 * USUAL.look
+    network.delay = 20 * USUAL.look
     assert network.bring(100e6) == ["a"]
 
 
