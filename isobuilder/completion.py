@@ -17,14 +17,14 @@ SHELLS: Final[tuple[Shell, ...]] = get_args(Shell)
 
 def script(shell: Shell) -> str:
     """What `shell` has to read to complete our command lines."""
-    from typer.completion import get_completion_script  # type: ignore[attr-defined]
+    from typer.completion import get_completion_script  # type: ignore[attr-defined] # imported there, not declared
 
     return get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=shell)
 
 
 def get_ready() -> None:
     """Let Typer answer a shell that asks. `add_completion` would do so, and add options that write to ~/.bashrc."""
-    from typer.completion import completion_init  # type: ignore[attr-defined]
+    from typer.completion import completion_init  # type: ignore[attr-defined] # imported there, not declared
 
     completion_init()
 

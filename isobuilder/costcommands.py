@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from isobuilder.completion import release_ids
 from isobuilder.errors import UsageError
+from isobuilder.options import ReleaseName
 
 if TYPE_CHECKING:
     from isobuilder.seeing.cost import Reasons
@@ -14,16 +14,6 @@ if TYPE_CHECKING:
 _ESTIMATE = "an estimate, and at most that: a lock has one reason for each package; the ISO has all of them"
 
 Source = Annotated[Path, typer.Argument(metavar="ISO|LOCK", help="An ISO, or a lock (NAME.lock).", readable=False)]
-ReleaseName = Annotated[
-    str | None,
-    typer.Option(
-        "--release",
-        autocompletion=release_ids,
-        help="Read kickstarts as this release does, or a release file (a path that ends in .toml); without it by the "
-        "version that the medium says.",
-        show_default=False,
-    ),
-]
 
 
 def why(

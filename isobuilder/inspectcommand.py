@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from isobuilder.completion import release_ids
 from isobuilder.errors import UsageError
+from isobuilder.options import ReleaseName
 
 
 def inspect(
@@ -21,16 +21,7 @@ def inspect(
             show_default=False,
         ),
     ] = None,
-    release: Annotated[
-        str | None,
-        typer.Option(
-            "--release",
-            autocompletion=release_ids,
-            help="Read kickstarts as this release does, or a release file (a path that ends in .toml); without it by "
-            "the version that the medium says.",
-            show_default=False,
-        ),
-    ] = None,
+    release: ReleaseName = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
 ) -> None:
     """Say what is on an installer ISO of the CentOS family, made by isobuilder or not: roles, packages, kernel lines.

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from isobuilder.completion import release_ids
+
 CacheFolder = Annotated[
     Path | None,
     typer.Option(
@@ -29,3 +31,14 @@ Offline = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results, warnings and errors.")]
+# For commands that look at one medium.
+ReleaseName = Annotated[
+    str | None,
+    typer.Option(
+        "--release",
+        autocompletion=release_ids,
+        help="Read kickstarts as this release does, or a release file (a path that ends in .toml); without it by the "
+        "version that the medium says.",
+        show_default=False,
+    ),
+]

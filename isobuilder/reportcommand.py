@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from isobuilder.completion import release_ids
 from isobuilder.errors import UsageError
-from isobuilder.options import Quiet
+from isobuilder.options import Quiet, ReleaseName
 
 WithPictures = Annotated[
     bool,
@@ -41,16 +40,7 @@ def report(
         ),
     ] = None,
     pictures: WithPictures = True,
-    release: Annotated[
-        str | None,
-        typer.Option(
-            "--release",
-            autocompletion=release_ids,
-            help="Read kickstarts as this release does, or a release file (a path that ends in .toml); without it by "
-            "the version that the medium says.",
-            show_default=False,
-        ),
-    ] = None,
+    release: ReleaseName = None,
     quick: Annotated[bool, typer.Option("--quick", help="Compare no checksums: do not read all of the image.")] = False,
     quiet: Quiet = False,
 ) -> None:

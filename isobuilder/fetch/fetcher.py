@@ -228,9 +228,7 @@ class Fetcher:
             try:
                 if not download.is_right:
                     self._persistence.persist(
-                        file.place,
-                        lambda url, pace: download.attempt(transfers, url, pace),
-                        lambda: download.furthest,
+                        file.place, partial(download.attempt, transfers), lambda: download.furthest
                     )
             except RefusedError as error:
                 error.hint = error.hint or (

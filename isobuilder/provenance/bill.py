@@ -54,7 +54,15 @@ def bill_of_materials(
         for repository in (*release.repository, *(r for arch in release.arch.values() for r in arch.repository))
     }
     packages = [
-        _package(package, repositories[package.repository], release, package.repository in own, signers, told, licences)
+        _package(
+            package,
+            repositories[package.repository],
+            release,
+            signers,
+            told,
+            licences,
+            is_of_release=package.repository in own,
+        )
         for package in lock.packages
         if package.roles
     ]
@@ -125,10 +133,11 @@ def _package(
     package: Package,
     repository: LockedRepository,
     release: Release,
-    is_of_release: bool,  # noqa: FBT001
     signers: Mapping[str, Signer],
     told: Mapping[str, Told],
     licences: _Licences,
+    *,
+    is_of_release: bool,
 ) -> dict[str, Any]:
     said = told.get(package.file.sha256, Told("", "", ""))
     signer = signers.get(package.file.sha256)

@@ -27,21 +27,25 @@ if TYPE_CHECKING:
 # createrepo_c lists these in primary; every other file is in filelists only.
 _PRIMARY_FILES: Final = ("/etc/*", "*bin/*", "/usr/lib/sendmail")
 # Counted up when what is kept is made in another way.
-FORMAT: Final = 1
+_FORMAT: Final = 1
 _EXACTLY: Final = solv.Selection.SELECTION_NAME | solv.Selection.SELECTION_WITH_ALL
 
 
 class Loader:
-    """Fills libsolv's empty repositories, each given with its source; `kept` None keeps nothing."""
+    """Fills libsolv's empty repositories, each given with its source; `kept` None keeps nothing.
+
+    `key` tells their metadata from any other where its checksums are known (`is_known`).
+    """
 
     def __init__(self, pool: Any, repositories: Sequence[tuple[Any, "Source"]], kept: Kept | None) -> None:
         self._pool = pool
         self._repositories = repositories
         digests = [(source.sha256.get("primary"), source.sha256.get("filelists")) for _, source in repositories]
         # Without a checksum nobody can say whether they are the same.
-        self._kept = kept if all(map(all, digests)) else None
+        self.is_known = all(map(all, digests))
+        self._kept = kept if self.is_known else None
         # What packages require of each other's files counts, so that it is all of them or none.
-        self._key = key_of(FORMAT, metadata.version("solv"), digests)
+        self.key = key_of(_FORMAT, metadata.version("solv"), digests)
 
     def load(self) -> None:
         """Fill the repositories, and make what they provide. Raises TrustError for metadata that is not to be read."""
@@ -57,20 +61,20 @@ class Loader:
         """The packages that have each of `paths`, after `load`: libsolv's solvables."""
         if not paths:
             return {}
-        known = dict(self._kept.facts(self._key)) if self._kept else {}
+        known = dict(self._kept.facts(self.key)) if self._kept else {}
         if not known.keys() >= set(paths):
             found = {path: list[int]() for path in paths}
             for solvable, path in self._find(paths):
                 found[path].append(solvable.id)
             known |= found
             if self._kept:
-                self._kept.keep_facts(self._key, known)
+                self._kept.keep_facts(self.key, known)
         return {path: [self._pool.id2solvable(number) for number in known[path]] for path in paths}
 
     def _take_kept(self) -> bool:
         if self._kept is None:
             return False
-        with self._kept.opened(self._key, len(self._repositories)) as files:
+        with self._kept.opened(self.key, len(self._repositories)) as files:
             if files is None:
                 return False
             for file, (repo, _) in zip(files, self._repositories, strict=True):
@@ -126,7 +130,7 @@ class Loader:
             for file, (repo, _) in zip(written, self._repositories, strict=True):
                 self._check(_handed_over(file, repo.write))
             if self._kept:
-                self._kept.keep(self._key, [partial(_copy, file) for file in written])
+                self._kept.keep(self.key, [partial(_copy, file) for file in written])
             # From the last to the first, so that the numbers of packages are those of repositories that are read anew.
             for repo, _ in reversed(self._repositories):
                 repo.empty(True)  # noqa: FBT003 - no keywords

@@ -18,7 +18,7 @@ from isobuilder.kept import Kept
 from isobuilder.lock import RepositoryFile
 from isobuilder.repository import rpmmd
 from isobuilder.resolve.excludes import Filter, unseen
-from isobuilder.resolve.loading import FORMAT, Loader
+from isobuilder.resolve.loading import Loader
 from isobuilder.resolve.subjects import Subjects, is_glob
 
 # The largest that are known, of firmware and games, have some GB.
@@ -61,7 +61,8 @@ class Source:
 class PackagePool:
     """All packages of `sources`, as libsolv's solvables of an empty system of `arch`.
 
-    Who has `paths` is found, too. What was read once is kept in `kept`, and taken from there.
+    Who has `paths` is found, too. What was read once is kept in `kept`, and taken from there. Pools of equal `content`
+    have the same packages under the same numbers; it is None where nobody knows the checksums of the metadata.
     """
 
     def __init__(
@@ -82,16 +83,9 @@ class PackagePool:
         self._subjects = Subjects(self.solv)
         filters = [Filter(source.id, source.excludes, source.includes) for source in sources]
         self._excluded = unseen(filters, self._subjects)
-        digests = [[source.sha256.get(kind) for kind in ("primary", "filelists")] for source in sources]
         repositories = [[source.id, source.priority] for source in sources]
-        self._content = [FORMAT, arch, repositories, digests] if all(map(all, digests)) else None
+        self.content = [loader.key, arch, repositories] if loader.is_known else None
         self._hidden: frozenset[int] = self._excluded
-
-    @property
-    def content(self) -> object | None:
-        """What tells this pool from others, as JSON can hold it: the same packages have the same numbers in one that
-        is alike. None where nobody knows the checksums of its metadata."""
-        return self._content
 
     def names(self) -> Iterable[str]:
         """The name of every package, hidden ones too."""

@@ -6,7 +6,6 @@ pool's knowledge, what a role asks for the selection's; nothing is fetched here.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from typing import Any
 
 import solv
@@ -150,26 +149,16 @@ def _solved(pool: PackagePool, selection: Selection, problems: list[str], kept: 
     """
     pool.hide(selection.hidden)
     disabled = pool.leave_out(selection.left_out)
-    asks = [[a.word, a.beside, a.reason, sorted(each.id for each in a.candidates)] for a in selection.asks]
-    inputs = (
-        "solved",
-        _FORMAT,
-        __version__,
-        metadata.version("solv"),
-        pool.content,
-        disabled,
-        asks,
-        selection.role.request.weak,
-    )
+    asks = [[ask.word, ask.beside, ask.reason, sorted(each.id for each in ask.candidates)] for ask in selection.asks]
+    key = key_of("solved", _FORMAT, __version__, pool.content, disabled, asks, selection.role.request.weak)
     store = kept if pool.content else None
-    known = store.facts(key_of(*inputs)) if store else {}
-    if not known:
-        before = len(problems)
-        solved = _solve(pool, selection, problems)
-        if store and len(problems) == before:
-            store.keep_facts(key_of(*inputs), {"chosen": [[each.id, reason] for each, reason in solved]})
-        return solved
-    return [(pool.solv.id2solvable(number), reason) for number, reason in known["chosen"]]
+    if store and (known := store.facts(key)):
+        return [(pool.solv.id2solvable(number), reason) for number, reason in known["chosen"]]
+    before = len(problems)
+    solved = _solve(pool, selection, problems)
+    if store and len(problems) == before:
+        store.keep_facts(key, {"chosen": [[each.id, reason] for each, reason in solved]})
+    return solved
 
 
 def _solve(pool: PackagePool, selection: Selection, problems: list[str]) -> list[tuple[Any, str]]:
