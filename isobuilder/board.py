@@ -131,30 +131,33 @@ class Board:
             stage.end(now)
             self._running.remove(stage)
 
-    def doing(self, what: str, done: int, of: int) -> None:
-        """What the stage that runs waits for, and how many things it has done of all."""
+    def doing(self, what: str, done: int, of: int, title: str = "") -> None:
+        """What the stage `title` waits for, or the one that began last, and how many things it has done of all."""
         with self._lock:
-            if self._running:
-                stage = self._running[-1]
-                stage.waits_for, stage.things, stage.of_things = what, done, of
+            for stage in self._running[::-1]:
+                if title in {"", stage.title}:
+                    stage.waits_for, stage.things, stage.of_things = what, done, of
+                    return
 
-    def look(self, now: float) -> "Stage | None":
-        """The stage that runs, the innermost where several do, looked at now."""
+    def look(self, now: float) -> Sequence[Stage]:
+        """The stages that run side by side, looked at now; what goes on inside one stands for it."""
         with self._lock:
-            if not self._running:
-                return None
-            self._running[-1].look(now)
-            return self._running[-1]
+            parts = [stage for stage in self._running if not stage.expected]
+            running = parts[-1:] or self._running[:]
+            for stage in running:
+                stage.look(now)
+            return running
 
     def rows(self, now: float, width: int) -> Iterator[str]:
         """What a terminal of `width` columns shows: a line for each stage, and one for what is waited for."""
-        stage = self.look(now)
+        running = self.look(now)
         numbered = [each for each in self.stages if each.expected]
         for each in self.stages:
             place = f"{numbered.index(each) + 1}/{len(numbered)} " if each.expected else "    " if numbered else ""
-            yield _fitted(place + _row(each, now, is_running=each is stage), width)
-        if stage and stage.waits_for:
-            yield _fitted(f"    {_waiting(stage)}", width)
+            yield _fitted(place + _row(each, now), width)
+        for stage in running:
+            if stage.waits_for:
+                yield _fitted(f"    {_waiting(stage)}", width)
 
 
 def finished(stage: Stage) -> str:
@@ -185,13 +188,13 @@ def _waiting(stage: Stage) -> str:
     return f"{counted}waiting for {stage.waits_for}"
 
 
-def _row(stage: Stage, now: float, *, is_running: bool) -> str:
+def _row(stage: Stage, now: float) -> str:
     head = f"{stage.title:<21} "
     if stage.began is None:
         return head + (filesize.decimal(stage.total) if stage.total else "")
     if stage.ended is not None:
         return head + finished(stage).partition(": ")[2]
-    if stage.total is None or not is_running:
+    if stage.total is None:
         return f"{head}{now - stage.began:.0f} s so far"
     part = min(1.0, stage.done / stage.total) if stage.total else 1.0
     filled = int(part * _BAR)

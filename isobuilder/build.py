@@ -4,18 +4,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from isobuilder.compose import compose, read_pieces
+from isobuilder.compose import compose, read_first, read_pieces
 from isobuilder.errors import MediumError
 from isobuilder.fetch.cache import Cache
 from isobuilder.fetch.fetcher import Fetcher
-from isobuilder.inputs import fetch_inputs
+from isobuilder.inputs import arriving
 from isobuilder.iso.writer import Written, check_output, manifest_path, report_path, signature_path, write_iso
 from isobuilder.lock import Lock
 from isobuilder.locking import make_lock, matching_lock, other_versions, tool_versions, write_lock
 from isobuilder.package import provide_own
 from isobuilder.plan import Plan
 from isobuilder.progress import Expected, Progress, Timed
-from isobuilder.provenance.folder import described
+from isobuilder.provenance.folder import Described
 from isobuilder.sizelimit import check_size
 from isobuilder.verify.examine import Examination, examined
 from isobuilder.verify.finding import SEVERITIES, Severity
@@ -55,32 +55,35 @@ def build(
             lock = _lock(plan, fetcher, cache, progress, epoch=epoch)
         check_size(plan, lock)
         provide_own(lock, plan.release, cache)
-        signers = fetch_inputs(lock, fetcher, cache, output, progress)
-        with progress.stretch("Tree, laid out"):
-            pieces = read_pieces(lock, cache)
-            tree = compose(plan, lock, cache, pieces)
-            medium = described(tree, plan, lock, pieces, signers, tool_versions())
-            size = sum(content.size for content in medium.tree.files.values())
-            progress.expect([Expected(title, size) for title in ("Writing", "Checksum")])
+        with arriving(lock, read_first(lock), fetcher, cache, output, progress) as inputs:
+            with progress.stretch("Tree, laid out"):
+                inputs.need(read_first(lock))
+                pieces = read_pieces(lock, cache)
+                medium = Described(compose(plan, lock, cache, pieces), plan, lock, pieces, inputs, tool_versions())
+                tree = medium.tree
+                size = sum(content.size for content in tree.files.values())
+                progress.expect([Expected(title, size) for title in ("Writing", "Checksum")])
 
-        def describe(image: Path, written: Written, line: bytes) -> Mapping[Path, bytes]:
-            said = medium.beside(written)
-            if sign:
-                said[signature_path(iso)] = sign(line)
-            with _proved(image, plan, cache, progress, with_needs=report is not None) as examination:
-                if report:
-                    page = report(image, written, examination, said[manifest_path(iso)].decode())
-                    said[report_path(iso)] = page.encode()
-            return said
+            def describe(image: Path, finished: Callable[[], Written]) -> Mapping[Path, bytes]:
+                with _proved(image, plan, cache, progress, with_needs=report is not None) as examination:
+                    written = finished()
+                    said = medium.beside(written)
+                    if sign:
+                        said[signature_path(iso)] = sign(written.checksum_line)
+                    if report:
+                        page = report(image, written, examination, said[manifest_path(iso)].decode())
+                        said[report_path(iso)] = page.encode()
+                return said
 
-        return write_iso(
-            medium.tree,
-            iso,
-            progress=progress,
-            force=force,
-            fits=lambda size: check_size(plan, lock, size),
-            describe=describe,
-        )
+            return write_iso(
+                tree,
+                iso,
+                progress=progress,
+                force=force,
+                fits=lambda size: check_size(plan, lock, size),
+                arrived=inputs.arrived,
+                describe=describe,
+            )
 
     with cache.in_use():
         return cache.whole(work, progress.warning)

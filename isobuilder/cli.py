@@ -115,7 +115,7 @@ def build(
         )
     session.console.result(f"{written.path}: {written.size} bytes, sha256 {written.sha256}")
     if timings:
-        for line in timing_lines(progress.timings, progress.seconds, start):
+        for line in timing_lines(progress, start):
             typer.echo(line, err=True)
 
 

@@ -27,6 +27,12 @@ MEMBER_LIMIT = 1 << 20
 INSIDE_LIMIT = 64 << 20
 
 
+def read_first(lock: Lock) -> set[str]:
+    """What `read_pieces` and `compose` read, by sha256: the other files of the lock only get their places."""
+    boot = {boot.file.sha256 for boot in lock.boot if boot.member is not None or boot.path.startswith(EFI_FOLDER)}
+    return boot.union(file.sha256 for repository in lock.repositories for file in repository.metadata.values())
+
+
 def read_pieces(lock: Lock, cache: Cache) -> dict[str, Piece]:
     """What metadata says of the packages on the medium, by their sha256. Raises as `pieces_of`."""
     packages = [package for package in lock.packages if package.roles]
@@ -34,7 +40,8 @@ def read_pieces(lock: Lock, cache: Cache) -> dict[str, Piece]:
 
 
 def compose(plan: Plan, lock: Lock, cache: Cache, pieces: Mapping[str, Piece]) -> Tree:
-    """The medium that `lock` describes; every file of the lock must be in the cache. `pieces` are `read_pieces`'.
+    """The medium that `lock` describes; of its files those of `read_first` must be in the cache. `pieces` are
+    `read_pieces`'.
 
     Raises MediumError when two things want one path, TrustError when a cached file is not what it was.
     """
@@ -151,7 +158,7 @@ def _metadata(lock: Lock, cache: Cache) -> dict[str, Metadata]:
 def _mediainfo(plan: Plan, lock: Lock, files: Mapping[str, Content]) -> list[tuple[str, Content]]:
     boot = plan.facts.boot
     named = [boot.kernel, boot.initrd, boot.stage2, EFI_IMAGE, "repodata/repomd.xml"]
-    checksums = {path: _sha256(files[path]) for path in named if path in files}
+    checksums = {path: files[path].sha256 for path in named if path in files}
     treeinfo = mediainfo.treeinfo(plan.release, boot, lock.arch, epoch=lock.epoch, checksums=checksums)
     return [
         (".treeinfo", Inline(treeinfo)),
@@ -164,9 +171,5 @@ def _cached(file: File | RepositoryFile, cache: Cache) -> Cached:
     return Cached(cache.path(file.sha256), file.sha256, file.size)
 
 
-def _sha256(content: Content) -> str:
-    return content.sha256 if isinstance(content, Cached) else hashlib.sha256(content.data).hexdigest()
-
-
 def _bytes(content: Content, cache: Cache) -> bytes:
-    return content.data if isinstance(content, Inline) else cache.check(content.sha256).read_bytes()
+    return cache.check(content.sha256).read_bytes() if isinstance(content, Cached) else content.make()

@@ -64,6 +64,7 @@ class Console:
         self._clock = clock
         self._board = Board()
         self._displays = 0
+        self._lock = threading.Lock()
         self._said = 0.0
 
     def note(self, line: str) -> None:
@@ -93,8 +94,8 @@ class Console:
     def expect(self, stages: Sequence[Expected]) -> None:
         self._board.expect(stages)
 
-    def doing(self, what: str, done: int = 0, of: int = 0) -> None:
-        self._board.doing(_plain(what).plain, done, of)
+    def doing(self, what: str, done: int = 0, of: int = 0, *, stage: str = "") -> None:
+        self._board.doing(_plain(what).plain, done, of, stage)
 
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -109,9 +110,11 @@ class Console:
     @contextmanager
     def display(self) -> Iterator[None]:
         """One display of all that goes on meanwhile; on a terminal drawn anew all the time, in a log a heartbeat."""
-        self._displays += 1
+        with self._lock:
+            self._displays += 1
+            is_outer = self._displays == 1
         try:
-            if self._displays > 1 or self._quiet:
+            if not is_outer or self._quiet:
                 yield
             elif self._err.is_terminal:
                 with Live(get_renderable=self._drawn, console=self._err, refresh_per_second=_FRAMES):
@@ -120,9 +123,10 @@ class Console:
                 with self._timer(self._beat):
                     yield
         finally:
-            self._displays -= 1
-            if not self._displays:
-                self._board = Board()
+            with self._lock:
+                self._displays -= 1
+                if not self._displays:
+                    self._board = Board()
 
     @contextmanager
     def _running(self, title: str, total: int | None) -> Iterator[Stage]:
@@ -144,10 +148,11 @@ class Console:
     def _beat(self) -> None:
         """Not by what advances: a log should show that work which stands still is alive."""
         now = self._clock()
-        stage = self._board.look(now)
-        if stage and now - self._said >= HEARTBEAT_SECONDS:
+        running = self._board.look(now)
+        if running and now - self._said >= HEARTBEAT_SECONDS:
             self._said = now
-            self.note(heartbeat(stage, now))
+            for stage in running:
+                self.note(heartbeat(stage, now))
 
 
 def _plain(line: str) -> Text:

@@ -1,9 +1,12 @@
-"""What a lock names, brought into the cache and found to be good: after this, a medium needs no network."""
+"""What a lock names, brought into the cache and found to be good: once all has come, a medium needs no network."""
 
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from isobuilder.budget import make_budget
 from isobuilder.errors import DamagedError
+from isobuilder.fetch.arrivals import Arrivals
 from isobuilder.fetch.cache import Cache
 from isobuilder.fetch.download import Wanted
 from isobuilder.fetch.failover import Place
@@ -12,39 +15,90 @@ from isobuilder.lock import File, Lock, LockedRepository, RepositoryFile
 from isobuilder.progress import Expected, Progress
 from isobuilder.repository.mirrors import REPOMD
 from isobuilder.signed import PackageChecks
+from isobuilder.tree import Cached
 from isobuilder.trust.signatures import Signer
 
 
-def fetch_inputs(lock: Lock, fetcher: Fetcher, cache: Cache, output: Path, progress: Progress) -> dict[str, Signer]:
-    """Bring what the lock names and the cache lacks, having said how much it is and looked whether there is room.
+class Inputs:
+    """The files of a lock while they come, and the packages among them while they are looked at. For one thread."""
 
-    Who signed each package, as `PackageChecks.finish`: they are looked at while others are still under way. Raises
-    HostError when what is missing does not fit into the cache, or the medium into the folder `output`, which is made,
-    DamagedError with the metadata that is not what it was, and TrustError with all packages that are not to be trusted.
+    def __init__(self, arrivals: Arrivals, checks: PackageChecks, progress: Progress) -> None:
+        self._arrivals = arrivals
+        self._checks = checks
+        self._progress = progress
+
+    def need(self, files: Iterable[str]) -> None:
+        """Return once these (sha256) are in the cache, and good where they are packages. Raises as `signers`."""
+        wanted = set(files)
+        for sha256 in wanted:
+            self._wait(sha256)
+        self._checks.look_at(wanted)
+        self._stop_if_refused()
+
+    def arrived(self, content: Cached) -> None:
+        """Return once the file is in the cache. Raises as `signers`."""
+        self._wait(content.sha256)
+
+    @property
+    def known_signers(self) -> Mapping[str, Signer] | None:
+        """As `signers`, where that is known already; else None."""
+        return self._checks.known_signers
+
+    def signers(self) -> Mapping[str, Signer]:
+        """Who signed each package, once all have come, by its sha256; not those that are taken unsigned.
+
+        Raises all failures to fetch as one, as `Arrivals.finish`, and then as `PackageChecks.finish`.
+        """
+        self._arrivals.finish()
+        return self._checks.finish(self._progress)
+
+    def _wait(self, sha256: str) -> None:
+        self._arrivals.wait(sha256)
+        self._stop_if_refused()
+
+    def _stop_if_refused(self) -> None:
+        if self._checks.has_refused:
+            self.signers()
+
+
+@contextmanager
+def arriving(
+    lock: Lock, first: Collection[str], fetcher: Fetcher, cache: Cache, output: Path, progress: Progress
+) -> Iterator[Inputs]:
+    """What the lock names and the cache lacks is on its way while the context lasts, `first` (sha256) before all else.
+
+    How much it is was said before, and whether there is room. Raises HostError when what is missing does not fit into
+    the cache, or the medium into the folder `output`, which is made, and DamagedError with the metadata that is not
+    what it was.
     """
-    files = locked_files(lock)
+    files = sorted(locked_files(lock), key=_order(lock, first))
     budget = make_budget(lock, files, cache, output)
     for line in budget.lines():
         progress.note(line)
     budget.check()
     progress.expect([Expected("Packages", budget.missing_size)])
     fetcher.fetch_all([_at_its_address(key.file) for key in lock.keys], title="Keys")
-    checks = PackageChecks(lock, cache)
-    if budget.missing:
-        fetcher.fetch_all(files, title="Packages", landed=checks.landed)
-    else:
-        with progress.task("Packages", 0):
-            pass
     for file in files:
         cache.mark_used(file.sha256)
     _check_metadata(lock, cache)
-    return checks.finish(progress)
+    checks = PackageChecks(lock, cache)
+    with fetcher.arriving(files, title="Packages", landed=checks.landed) as arrivals:
+        yield Inputs(arrivals, checks, progress)
+
+
+def _order(lock: Lock, first: Collection[str]) -> Callable[[Wanted], tuple[bool, str]]:
+    """About that of the medium, so that it can be written while files come."""
+    places = {package.file.sha256: package.path for package in lock.packages}
+    places |= {boot.file.sha256: boot.path for boot in lock.boot}
+    return lambda file: (file.sha256 not in first, places.get(file.sha256, "").upper())
 
 
 def _check_metadata(lock: Lock, cache: Cache) -> None:
     """Find damage also where what was made of the metadata is kept, and nobody reads it in this build."""
     damaged = []
     for file in (file for repository in lock.repositories for file in repository.metadata.values()):
+        if not cache.has(file.sha256, file.size):
+            continue
         try:
             cache.check(file.sha256)
         except DamagedError as error:

@@ -19,7 +19,7 @@ from isobuilder.hosterrors import host_errors
 from isobuilder.iso.writer import Written
 from isobuilder.lock import BootFile, Lock, LockedRepository, Nevra, Package, Sha256, dump_lock
 from isobuilder.releases import MBR
-from isobuilder.tree import Cached, Content, Tree, UefiOnly
+from isobuilder.tree import Tree, UefiOnly
 from isobuilder.trust.signatures import Signer
 
 VERSION = 1
@@ -168,7 +168,7 @@ def manifest_of(lock: Lock, signers: Mapping[str, Signer], tree: Tree, made_with
         packages=tuple(_origin(package, signers.get(package.file.sha256)) for package in lock.packages),
         boot=tuple(_boot(boot, lock, tree) for boot in lock.boot),
         other_files={
-            path: _sha256(content)
+            path: content.sha256
             for path, content in sorted(tree.files.items())
             if path not in names and not any(path.startswith(name) for name in names if name.endswith("/"))
         },
@@ -220,7 +220,7 @@ def _boot(boot: BootFile, lock: Lock, tree: Tree) -> BootOrigin:
         files = {} if isinstance(tree.boot, UefiOnly) else {MBR: hashlib.sha256(tree.boot.mbr).hexdigest()}
     else:
         found = {path: content for path, content in tree.files.items() if _is_of(path, boot.path)}
-        files = {path: _sha256(content) for path, content in sorted(found.items())}
+        files = {path: content.sha256 for path, content in sorted(found.items())}
     return BootOrigin(
         path=boot.path,
         files=files,
@@ -233,7 +233,3 @@ def _boot(boot: BootFile, lock: Lock, tree: Tree) -> BootOrigin:
 
 def _is_of(path: str, place: str) -> bool:
     return path.startswith(place) if place.endswith("/") else path == place
-
-
-def _sha256(content: Content) -> str:
-    return content.sha256 if isinstance(content, Cached) else hashlib.sha256(content.data).hexdigest()

@@ -1,5 +1,6 @@
 """How long work tells that it is alive. The rooms know this protocol only; `console.py` shows it."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -34,8 +35,11 @@ class Progress(Protocol):
         """These stretches will come, in this order."""
         ...
 
-    def doing(self, what: str, done: int = 0, of: int = 0) -> None:
-        """What the work that goes on waits for, and how many things are `done` of all. Any thread may call it."""
+    def doing(self, what: str, done: int = 0, of: int = 0, *, stage: str = "") -> None:
+        """What the work that goes on waits for, and how many things are `done` of all. Any thread may call it.
+
+        `stage` is the title of the stretch that it is said of; without one it is the one that began last.
+        """
         ...
 
     def note(self, line: str) -> None:
@@ -61,7 +65,7 @@ class Silent:
     def expect(self, stages: Sequence[Expected]) -> None:
         pass
 
-    def doing(self, what: str, done: int = 0, of: int = 0) -> None:
+    def doing(self, what: str, done: int = 0, of: int = 0, *, stage: str = "") -> None:
         pass
 
     def note(self, line: str) -> None:
@@ -75,7 +79,8 @@ class Silent:
 class Timing:
     """How many seconds a stretch of work took, of how many bytes; None where it is not measured in bytes.
 
-    `inside` is the title of a stretch that it was a part of, "" for none.
+    `inside` is the title of a stretch that it was a part of, "" for none. Stretches that are no parts may have gone on
+    side by side.
     """
 
     title: str
@@ -85,14 +90,21 @@ class Timing:
 
 
 class Timed:
-    """Tells another listener, and keeps how long each stretch of work took; several of one title count together."""
+    """Tells another listener, and keeps how long each stretch of work took; several of one title count together.
+
+    What was expected is no part of anything; all else is one of what it began in. Any thread may begin a stretch.
+    """
 
     def __init__(self, listener: Progress, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._listener = listener
         self._clock = clock
         self._began = clock()
         self._timings: dict[str, Timing] = {}
+        self._expected: set[str] = set()
         self._open: list[str] = []
+        self._busy_since = self._began
+        self._busy = 0.0
+        self._lock = threading.Lock()
 
     @property
     def timings(self) -> tuple[Timing, ...]:
@@ -103,6 +115,12 @@ class Timed:
     def seconds(self) -> float:
         """Since this began."""
         return self._clock() - self._began
+
+    @property
+    def busy(self) -> float:
+        """The seconds of these in which any stretch was open."""
+        with self._lock:
+            return self._busy + (self._clock() - self._busy_since if self._open else 0.0)
 
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -115,10 +133,11 @@ class Timed:
             yield
 
     def expect(self, stages: Sequence[Expected]) -> None:
+        self._expected.update(stage.title for stage in stages)
         self._listener.expect(stages)
 
-    def doing(self, what: str, done: int = 0, of: int = 0) -> None:
-        self._listener.doing(what, done, of)
+    def doing(self, what: str, done: int = 0, of: int = 0, *, stage: str = "") -> None:
+        self._listener.doing(what, done, of, stage=stage)
 
     def note(self, line: str) -> None:
         self._listener.note(line)
@@ -128,16 +147,30 @@ class Timed:
 
     @contextmanager
     def _timed(self, title: str, size: int | None) -> Iterator[None]:
-        began = self._clock()
-        self._timings.setdefault(title, Timing(title, 0.0, inside=self._open[-1] if self._open else ""))
-        self._open.append(title)
+        began = self._begun(title)
         try:
             yield
         finally:
+            self._ended(title, self._clock() - began, size)
+
+    def _begun(self, title: str) -> float:
+        now = self._clock()
+        with self._lock:
+            inside = self._open[-1] if self._open and title not in self._expected else ""
+            self._timings.setdefault(title, Timing(title, 0.0, inside=inside))
+            if not self._open:
+                self._busy_since = now
+            self._open.append(title)
+        return now
+
+    def _ended(self, title: str, seconds: float, size: int | None) -> None:
+        with self._lock:
             self._open.remove(title)
+            if not self._open:
+                self._busy += self._clock() - self._busy_since
             before = self._timings[title]
             bytes_done = before.size if size is None else (before.size or 0) + size
-            self._timings[title] = replace(before, seconds=before.seconds + self._clock() - began, size=bytes_done)
+            self._timings[title] = replace(before, seconds=before.seconds + seconds, size=bytes_done)
 
 
 def since_start() -> float:
@@ -151,13 +184,17 @@ def since_start() -> float:
     return 0.0
 
 
-def timing_lines(timings: Sequence[Timing], seconds: float, start: float) -> Iterator[str]:
-    """Where `seconds` went, a line for each stretch, its parts further in; `start` seconds were gone before."""
+def timing_lines(timed: Timed, start: float) -> Iterator[str]:
+    """Where the time went, a line for each stretch, its parts further in; `start` seconds were gone before.
+
+    What went on side by side makes more together than it took.
+    """
     from rich import filesize
 
+    timings, seconds = timed.timings, timed.seconds
     total = seconds + start
     outer = [timing for timing in timings if not timing.inside]
-    rest = seconds - sum(timing.seconds for timing in outer)
+    rest = seconds - timed.busy
     rows = [Timing("Start and definition", start)]
     for timing in outer:
         rows.append(timing)

@@ -5,7 +5,7 @@ A verdict is about bytes, and is kept by their sha256: who writes the medium com
 
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple
 from pathlib import Path
@@ -48,16 +48,28 @@ class PackageChecks:
         if package and sha256 not in self._signers:
             self._look(package, self._cache.path(sha256), file)
 
+    def look_at(self, files: Collection[str]) -> None:
+        """Look at those packages among `files` (sha256) that nobody has looked at; they are in the cache."""
+        for package in self._left():
+            if package.file.sha256 in files:
+                self._read_and_look(package)
+
+    @property
+    def has_refused(self) -> bool:
+        return bool(self._refused)
+
+    @property
+    def known_signers(self) -> Mapping[str, Signer] | None:
+        """As `finish`, where nobody needs to look at anything; else None."""
+        return None if self._left() or self._refused else self._signed()
+
     def finish(self, progress: Progress) -> dict[str, Signer]:
         """Look at what is left, and say who signed what: by package's sha256.
 
         Packages that the definition takes unsigned are not in the result. Raises TrustError with all that are not as
         they should be, or DamagedError with all that were and are not what they were.
         """
-        left = [
-            p for sha256, p in self._packages.items() if sha256 not in self._signers and sha256 not in self._refused
-        ]
-        if left:
+        if left := self._left():
             total = sum(package.file.size for package in left)
             with progress.task("Signatures", total) as advance, ThreadPoolExecutor(os.cpu_count(), "check") as workers:
                 for package, _ in zip(left, workers.map(self._read_and_look, left), strict=True):
@@ -74,6 +86,17 @@ class PackageChecks:
             hints = dict.fromkeys(error.hint for error in self._refused.values())
             raise TrustError(f"{len(findings)} packages are not to be trusted", details=findings, hint=" ".join(hints))
         self._keep()
+        return self._signed()
+
+    def _left(self) -> list[Package]:
+        with self._lock:
+            return [
+                package
+                for sha256, package in self._packages.items()
+                if sha256 not in self._signers and sha256 not in self._refused
+            ]
+
+    def _signed(self) -> dict[str, Signer]:
         return {sha256: signer for sha256, signer in self._signers.items() if signer}
 
     def _read_and_look(self, package: Package) -> None:

@@ -1,6 +1,7 @@
 """The medium before it is an image: what lies where, as values. Nothing is copied here."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,13 @@ class Inline:
     def size(self) -> int:
         return len(self.data)
 
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+    def make(self) -> bytes:
+        return self.data
+
 
 @dataclass(frozen=True)
 class Cached:
@@ -25,7 +33,19 @@ class Cached:
     size: int
 
 
-Content = Inline | Cached
+@dataclass(frozen=True)
+class Late:
+    """A file that is made when all that was fetched has come: `size` is known before, `make` gives so many bytes."""
+
+    size: int
+    make: Callable[[], bytes]
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.make()).hexdigest()
+
+
+Content = Inline | Cached | Late
 
 
 @dataclass(frozen=True)

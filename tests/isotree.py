@@ -144,7 +144,7 @@ def with_files(tree: Tree, files: Mapping[str, Content]) -> Tree:
 def contents(tree: Tree) -> dict[str, bytes]:
     """What a reader of the medium should find; the boot catalog, which is made with the medium, left out."""
     return {
-        path: content.data if isinstance(content, Inline) else content.path.read_bytes()
+        path: content.path.read_bytes() if isinstance(content, Cached) else content.make()
         for path, content in tree.files.items()
     }
 

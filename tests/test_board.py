@@ -42,12 +42,10 @@ def running(seconds: int, each: int, total: int) -> tuple[Board, float]:
 
 def test_no_time_left_is_said_before_it_is_more_than_a_guess() -> None:
     board, now = running(2, 10_000_000, 100_000_000)
-    stage = board.look(now)
-    assert stage
+    [stage] = board.look(now)
     assert stage.left(now) is None
     board, now = running(4, 10_000_000, 100_000_000)
-    stage = board.look(now)
-    assert stage
+    [stage] = board.look(now)
     assert stage.left(now) == 6.0
 
 
@@ -74,13 +72,30 @@ def test_speed_is_that_of_the_last_seconds() -> None:
 def test_what_stands_still_says_so_and_promises_nothing() -> None:
     board, now = running(4, 10_000_000, 100_000_000)
     board.doing("kernel.rpm and 3 more", 7, 9)
-    stage = board.look(now + 1)
+    [stage] = board.look(now + 1)
     board.look(now + 20)
-    assert stage
     assert stage.left(now + 20) is None
     assert heartbeat(stage, now + 20) == (
         "Writing: 40.0 MB of 100.0 MB; nothing came for 20 s; 7 of 9 are here; waiting for kernel.rpm and 3 more"
     )
+
+
+def test_stages_that_go_on_side_by_side_each_have_their_bar() -> None:
+    board = Board()
+    board.expect([Expected("Packages", 4_000_000), Expected("Writing", 9_000_000)])
+    packages = board.begin("Packages", 4_000_000, 0.0)
+    board.begin("Writing", 9_000_000, 1.0)
+    board.advance(packages, 3_000_000)
+    board.doing("kernel.rpm and 3 more", 2, 6, "Packages")
+    assert list(board.rows(2.0, 80)) == [
+        "1/2 Packages              [#########---] 3.0/4.0 MB ",
+        "2/2 Writing               [------------] 0.0/9.0 MB ",
+        "    2 of 6 are here; waiting for kernel.rpm and 3 more",
+    ]
+    assert [stage.title for stage in board.look(2.0)] == ["Packages", "Writing"]
+    # What goes on inside one of them stands for all: it is what holds them up.
+    part = board.begin("Signatures", 10, 3.0)
+    assert board.look(3.0) == [part]
 
 
 def test_a_line_is_never_wider_than_the_terminal() -> None:

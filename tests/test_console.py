@@ -66,6 +66,29 @@ def test_a_log_gets_plain_lines_and_a_heartbeat() -> None:
     ]
 
 
+def test_a_heartbeat_tells_of_all_that_goes_on_side_by_side() -> None:
+    beats: list[Callable[[], None]] = []
+
+    @contextmanager
+    def timer(beat: Callable[[], None]) -> Iterator[None]:
+        beats.append(beat)
+        yield
+
+    now = [0.0]
+    out, text = console(clock=lambda: now[0], timer=timer)
+    with out.display():
+        out.expect([Expected("Packages", 10), Expected("Writing", 20)])
+        with out.task("Packages", 10) as advance, out.task("Writing", 20):
+            out.doing("kernel.rpm", 1, 2, stage="Packages")
+            advance(5)
+            now[0] = 31.0
+            beats[0]()
+    assert text.getvalue().splitlines()[:2] == [
+        "Packages: 5 bytes of 10 bytes; 1 of 2 are here; waiting for kernel.rpm",
+        "Writing: 0 bytes of 20 bytes",
+    ]
+
+
 def test_a_log_has_one_line_for_each_stage() -> None:
     out, text = console()
     with out.display():

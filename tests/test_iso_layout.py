@@ -14,7 +14,7 @@ from pycdlib.dr import DirectoryRecord
 
 from isobuilder.errors import MediumError
 from isobuilder.iso.layout import CLOCKED_MODULES, lay_out
-from isobuilder.tree import BootRecords, GrubBios, Inline, Isolinux, Tree, UefiOnly
+from isobuilder.tree import BootRecords, GrubBios, Inline, Isolinux, Late, Tree, UefiOnly
 from tests.isotree import BOOT_HYBRID, efi_image, sample_tree, with_files
 
 
@@ -96,6 +96,19 @@ def test_extents_come_in_order_and_do_not_overlap(tree: Tree) -> None:
         assert extent.offset >= end
         end = extent.offset + extent.content.size
     assert {extent.path for extent in layout.extents} == {path for path, file in tree.files.items() if file.size}
+
+
+def test_what_is_made_last_lies_last_wherever_it_is_named(tree: Tree) -> None:
+    late = {".a-first-name": Late(5000, lambda: b"x" * 5000), "EFI/BOOT/late": Late(1, lambda: b"y")}
+    layout = lay_out(with_files(tree, late))
+    assert {extent.path for extent in layout.extents[-2:]} == set(late)
+    end = len(layout.head)
+    for extent in layout.extents:
+        assert extent.offset % 2048 == 0
+        assert extent.offset >= end
+        end = extent.offset + extent.content.size
+    without = lay_out(with_files(tree, {path: Inline(content.make()) for path, content in late.items()}))
+    assert layout.size == without.size
 
 
 def test_behind_the_last_file_there_is_padding_that_the_media_check_may_leave_out(tree: Tree) -> None:

@@ -4,13 +4,15 @@ import errno
 import hashlib
 import re
 import resource
+import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from isobuilder.errors import HostError, MediumError, UsageError
+from isobuilder.errors import FetchError, HostError, MediumError, UsageError
 from isobuilder.iso.writer import (
     Written,
     _publish,
@@ -21,8 +23,8 @@ from isobuilder.iso.writer import (
     write_iso,
 )
 from isobuilder.progress import Silent
-from isobuilder.tree import Tree
-from tests.isotree import sample_tree, write
+from isobuilder.tree import Cached, Late, Tree
+from tests.isotree import contents, sample_tree, with_files, write
 
 EVERYTHING_FREE = 1 << 50
 
@@ -158,10 +160,11 @@ def test_an_image_is_not_left_without_its_checksum(tmp_path: Path) -> None:
 def test_a_manifest_comes_with_the_image_or_neither_does(sample: Tree, tmp_path: Path) -> None:
     output, said = tmp_path / "x.iso", tmp_path / "x.manifest.json"
 
-    def describe(image: Path, written: Written, line: bytes) -> dict[Path, bytes]:
+    def describe(image: Path, finished: Callable[[], Written]) -> dict[Path, bytes]:
+        written = finished()
         assert hashlib.sha256(image.read_bytes()).hexdigest() == written.sha256
         return {
-            manifest_path(output): line * 10_000,
+            manifest_path(output): written.checksum_line * 10_000,
             report_path(output): b"a page",
             signature_path(output): b"signed\n",
         }
@@ -170,7 +173,7 @@ def test_a_manifest_comes_with_the_image_or_neither_does(sample: Tree, tmp_path:
     assert report_path(output).read_text() == "a page"
     assert said.read_text() == f"{written.sha256}  x.iso\n" * 10_000
 
-    def fail(_image: Path, _written: Written, _line: bytes) -> dict[Path, bytes]:
+    def fail(_image: Path, _finished: Callable[[], Written]) -> dict[Path, bytes]:
         raise RuntimeError("a bug")
 
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
@@ -179,6 +182,82 @@ def test_a_manifest_comes_with_the_image_or_neither_does(sample: Tree, tmp_path:
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
     write_iso(sample, output, progress=Silent(), force=True)
     assert {path.name for path in tmp_path.iterdir()} == {"x.iso", "x.iso.sha256"}
+
+
+def test_files_may_come_while_others_are_written(sample: Tree, written: Written, tmp_path: Path) -> None:
+    """Each is taken when it is there, in the order in which they lie, and what is made of all comes last."""
+    waited: list[str] = []
+    made: list[int] = []
+
+    def make() -> bytes:
+        made.append(len(waited))
+        return b"text\n"
+
+    late = with_files(sample, {"ks/controller.cfg": Late(5, make)})
+    cached = {path: content for path, content in sample.files.items() if isinstance(content, Cached)}
+    away = {content.sha256: content.path.with_suffix(".away") for content in cached.values()}
+    for content in cached.values():
+        if content.path.exists():
+            content.path.rename(away[content.sha256])
+
+    def arrived(content: Cached) -> None:
+        waited.append(content.sha256)
+        if not content.path.exists():
+            away[content.sha256].rename(content.path)
+
+    found = write_iso(late, tmp_path / "x.iso", progress=Silent(), arrived=arrived)
+    assert len(waited) == len(cached)
+    assert made == [len(cached)]
+    assert found.size == written.size
+    done = subprocess.run(["checkisomd5", found.path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for path, data in contents(late).items():
+        if path != "isolinux/isolinux.bin":
+            got = subprocess.run(["bsdtar", "-xOf", found.path, path], capture_output=True, check=True).stdout
+            assert got == data, path
+
+
+def test_what_does_not_come_leaves_nothing(sample: Tree, tmp_path: Path) -> None:
+    def arrived(content: Cached) -> None:
+        if "a-package" in str(content.path) or content.size > 100_000:
+            raise FetchError("the network went away")
+
+    with pytest.raises(FetchError):
+        write_iso(sample, tmp_path / "x.iso", progress=Silent(), arrived=arrived)
+    assert not list(tmp_path.iterdir())
+    assert not [thread for thread in threading.enumerate() if type(thread).__name__ == "_Step"]
+
+
+def test_what_is_made_late_has_the_size_that_was_promised(sample: Tree, tmp_path: Path) -> None:
+    tree = with_files(sample, {"late": Late(5, lambda: b"longer")})
+    with pytest.raises(ValueError, match="6 bytes, where 5 were promised"):
+        write_iso(tree, tmp_path / "x.iso", progress=Silent())
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_image_that_is_refused_is_not_summed_to_its_end(sample: Tree, tmp_path: Path) -> None:
+    summed: list[int] = []
+    refused = threading.Event()
+
+    class Slow(Silent):
+        @contextmanager
+        def task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:  # noqa: ARG002
+            def advance(count: int) -> None:
+                if title == "Checksum":
+                    summed.append(count)
+                    assert refused.wait(30)
+
+            yield advance
+
+    def refuse(_image: Path, _finished: Callable[[], Written]) -> dict[Path, bytes]:
+        # Only once this has been raised, the sum goes on.
+        threading.Timer(0.2, refused.set).start()
+        raise MediumError("it would not boot")
+
+    with pytest.raises(MediumError):
+        write_iso(sample, tmp_path / "x.iso", progress=Slow(), describe=refuse)
+    assert len(summed) <= 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_older_checksum_goes_before_another_image_comes(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import BinaryIO, Final, Self, TypeVar
 
 from rich import filesize
 
 from isobuilder.addresses import is_local
-from isobuilder.errors import FetchError, HostError, IsobuilderError, TrustError
+from isobuilder.errors import FetchError, HostError
+from isobuilder.fetch.arrivals import Arrivals
 from isobuilder.fetch.cache import Cache, cache_errors
 from isobuilder.fetch.download import Advance, Download, Wanted, check_stop
 from isobuilder.fetch.failover import Persistence, Place
@@ -30,10 +30,6 @@ from isobuilder.progress import Progress
 T = TypeVar("T")
 Landed = Callable[[str, BinaryIO], None]
 
-_CONNECTIONS: Final = 8
-# So many files in a row lost to the network mean that there is no network.
-_HOPELESS: Final = 10
-_LONGEST_NAME: Final = 32
 _LOCK_POLL: Final = 0.2
 _HEARTBEAT: Final = 30.0
 _GONE: Final = frozenset({404, 410})
@@ -69,7 +65,6 @@ class Fetcher:
         self._small = self._transfers()
         self._persistence = Persistence(patience, progress, clock, sleep)
         self._said = clock()
-        self._under_way = UnderWay(0, progress.doing)
 
     def __enter__(self) -> Self:
         return self
@@ -120,26 +115,38 @@ class Fetcher:
         if self._offline and (unknown := [u for u in urls if not is_local(u) and self._memory.recall(u) is None]):
             raise offline_error(list(map(shown, unknown)))
 
-    def fetch_all(self, files: Iterable[Wanted], *, title: str, landed: Landed | None = None) -> None:
-        """Bring what the cache lacks of `files`.
+    def fetch_all(self, files: Iterable[Wanted], *, title: str) -> None:
+        """Bring what the cache lacks of `files`. Raises as `arriving` and `Arrivals.finish`."""
+        if lacking := self._lacking(files):
+            with self.arriving(lacking, title=title) as arrivals:
+                arrivals.finish()
+
+    @contextmanager
+    def arriving(self, files: Iterable[Wanted], *, title: str, landed: Landed | None = None) -> Iterator[Arrivals]:
+        """What the cache lacks of `files` is on its way while the context lasts, in their order.
 
         `landed` is shown each file once it is whole, and before it has its name in the cache, by the thread that
-        brought it: its sha256, and its bytes, open. An exception of its own ends the work.
-
-        What can be fetched is fetched, whatever fails; then all failures are raised as one error: TrustError when any
-        file is not what was promised, else FetchError. HostError (no space, no permission) ends it at once.
+        brought it: its sha256, and its bytes, open. An exception of its own ends the work. Raises HostError where they
+        do not fit into the cache, and FetchError where no network may be touched.
         """
-        wanted = list({(f.sha256, f.size): f for f in files if not self._cache.has(f.sha256, f.size)}.values())
-        if not wanted:
-            return
+        wanted = self._lacking(files)
         if self._offline and (away := [file for file in wanted if not any(map(is_local, file.place.mirrors))]):
             raise _missing(away)
         total = sum(file.size for file in wanted)
         self._check_space(total)
-        with self._progress.task(title, total) as advance:
-            failures, untried = self._run(wanted, advance, landed)
-            if failures:
-                raise _summary(failures, len(wanted), untried)
+
+        @contextmanager
+        def carrier(advance: Advance, stop: threading.Event) -> Iterator[Callable[[Wanted], None]]:
+            with closing(self._transfers()) as transfers:
+                yield partial(self._bring, advance, stop, landed, transfers)
+
+        tell = partial(self._progress.doing, stage=title)
+        with Arrivals(wanted, carrier, task=self._progress.task(title, total), tell=tell) as arrivals:
+            yield arrivals
+
+    def _lacking(self, files: Iterable[Wanted]) -> list[Wanted]:
+        """Those that the cache does not have, each once."""
+        return list({(f.sha256, f.size): f for f in files if not self._cache.has(f.sha256, f.size)}.values())
 
     def _tell_slow(self, url: str, came: int) -> None:
         """Small files are no task of `progress`, and can take long: now and then, say that work goes on."""
@@ -148,69 +155,6 @@ class Fetcher:
         if now - self._said >= _HEARTBEAT:
             self._said = now
             self._progress.note(f"{shown(url)}: {filesize.decimal(came)} so far")
-
-    def _run(
-        self, files: Sequence[Wanted], advance: Advance, landed: Landed | None
-    ) -> tuple[list[IsobuilderError], int]:
-        """The failures, and how many files were not tried because of them.
-
-        The threads are daemons: an interrupt ends the process while they wait for a server. They can be left anywhere,
-        since what they write is a `.part` file until it is renamed.
-        """
-        stop = threading.Event()
-        jobs: SimpleQueue[Wanted] = SimpleQueue()
-        results: SimpleQueue[Exception | None] = SimpleQueue()
-        for file in files:
-            jobs.put(file)
-        workers = [
-            threading.Thread(
-                target=self._work, args=(jobs, results, partial(self._bring, advance, stop, landed), stop), daemon=True
-            )
-            for _ in range(min(_CONNECTIONS, len(files)))
-        ]
-        self._under_way = UnderWay(len(files), self._progress.doing)
-        failures: list[IsobuilderError] = []
-        lost_in_a_row = 0
-        try:
-            for worker in workers:
-                worker.start()
-            for done in range(1, len(files) + 1):
-                result = results.get()
-                if result is None:
-                    lost_in_a_row = 0
-                elif isinstance(result, TrustError | FetchError):
-                    failures.append(result)
-                    lost_in_a_row += isinstance(result, FetchError) and not isinstance(result, RefusedError)
-                else:
-                    raise result
-                if lost_in_a_row >= _HOPELESS:
-                    return failures, len(files) - done
-        finally:
-            stop.set()
-        for worker in workers:
-            worker.join()
-        return failures, 0
-
-    def _work(
-        self,
-        jobs: "SimpleQueue[Wanted]",
-        results: "SimpleQueue[Exception | None]",
-        bring: Callable[[Transfers, Wanted], None],
-        stop: threading.Event,
-    ) -> None:
-        with closing(self._transfers()) as transfers:
-            while not stop.is_set():
-                try:
-                    file = jobs.get_nowait()
-                except Empty:
-                    return
-                try:
-                    with self._under_way.one(file.place):
-                        bring(transfers, file)
-                except Exception as error:  # noqa: BLE001 - raised again by who collects the results
-                    results.put(error)
-                else:
-                    results.put(None)
 
     def _bring(
         self, advance: Advance, stop: threading.Event, landed: Landed | None, transfers: Transfers, file: Wanted
@@ -264,41 +208,6 @@ class Fetcher:
             )
 
 
-class UnderWay:
-    """Which of `count` files are under way, told to `tell` as they come and go. Any thread may ask."""
-
-    def __init__(self, count: int, tell: Callable[[str, int, int], None]) -> None:
-        self._count = count
-        self._tell = tell
-        self._done = 0
-        self._names: list[str] = []
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def one(self, place: Place) -> Iterator[None]:
-        """A file that is under way meanwhile."""
-        name = shown(place.path or place.mirrors[0]).rpartition("/")[2]
-        with self._lock:
-            self._names.append(name)
-            self._say()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._names.remove(name)
-                self._done += 1
-                self._say()
-
-    def _say(self) -> None:
-        """The oldest one: it is what holds up the end."""
-        more = f" and {len(self._names) - 1} more" if len(self._names) > 1 else ""
-        self._tell(f"{_cut(self._names[0])}{more}" if self._names else "", self._done, self._count)
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}..."
-
-
 class Once:
     """Reads small files whose checksum nobody knows yet, and tries once: its caller is who persists.
 
@@ -346,17 +255,3 @@ def _missing(files: Sequence[Wanted]) -> FetchError:
     """What an offline run lacks, a line each, and how much it is together."""
     lines = [f"{shown(file.place.mirrors[0] + file.place.path)}: {filesize.decimal(file.size)}" for file in files]
     return offline_error(lines, filesize.decimal(sum(file.size for file in files)))
-
-
-def _summary(failures: Sequence[IsobuilderError], wanted: int, untried: int) -> IsobuilderError:
-    """All failures as one, of the graver kind."""
-    if len(failures) == 1 and not untried:
-        return failures[0]
-    details = [line for failure in failures for line in (failure.message, *(f"  {one}" for one in failure.details))]
-    if untried:
-        details.append(f"{untried} more were not tried or not finished")
-    hints = dict.fromkeys(failure.hint for failure in failures if failure.hint)
-    kind = TrustError if any(isinstance(failure, TrustError) for failure in failures) else FetchError
-    return kind(
-        f"{len(failures) + untried} of {wanted} files could not be fetched", details=details, hint=" ".join(hints)
-    )

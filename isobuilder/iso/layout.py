@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, cast
 
 from pycdlib import PyCdlib
 from pycdlib.eltorito import EltoritoBootCatalog
+from pycdlib.inode import Inode
 from pycdlib.pycdlibexception import PyCdlibException
 from pycdlib.rockridge import RockRidgeContinuationBlock
 
@@ -23,7 +24,7 @@ from isobuilder.errors import MediumError
 from isobuilder.iso import systemarea
 from isobuilder.iso.names import IsoPaths, iso_paths
 from isobuilder.iso.units import BLOCK, SECTOR
-from isobuilder.tree import BootRecords, Content, GrubBios, Isolinux, Tree, UefiOnly
+from isobuilder.tree import BootRecords, Content, GrubBios, Isolinux, Late, Tree, UefiOnly
 
 # Modules of pycdlib that read the clock or the time zone while a medium without Joliet and UDF is laid out.
 CLOCKED_MODULES = ("pycdlib.pycdlib", "pycdlib.headervd", "pycdlib.dates", "pycdlib.utils")
@@ -109,6 +110,7 @@ def lay_out(tree: Tree) -> Layout:
         with _pinned_clock(tree.epoch):
             iso = _described(tree, paths)
             iso.force_consistency()
+            _put_late_last(iso)
             return _taken_over(iso, tree)
     except (PyCdlibException, struct.error, OverflowError) as error:
         raise MediumError(f"the medium cannot be laid out: {error}") from error
@@ -181,6 +183,24 @@ def _fill(iso: PyCdlib, tree: Tree, paths: IsoPaths) -> None:
     enter_folder_of(tree.boot.catalog)
     _add_boot_records(iso, tree, paths)
     iso.pvd.rr_ce_blocks = [block for blocks in continuations.values() for block in blocks]
+
+
+def _put_late_last(iso: PyCdlib) -> None:
+    """Give what is made last the last places; pycdlib gives them in the order of folders, one after the other."""
+
+    def order(inode: Inode) -> tuple[bool, int]:
+        return isinstance(cast("_Absent", inode.data_fp).content, Late), inode.extent_location()
+
+    # What is empty has no place.
+    inodes = sorted((inode for inode in iso.inodes if inode.get_data_length()), key=order)
+    place = min(inode.extent_location() for inode in inodes)
+    for inode in inodes:
+        inode.set_extent_location(place)
+        for record, _ in inode.linked_records:
+            # A file of 4 GiB and more has several records, each with its offset.
+            start = place + getattr(record, "data_extent_offset", 0)
+            record.set_data_location(start, start)
+        place += _blocks(inode.get_data_length())
 
 
 def _boot_paths(boot: BootRecords) -> tuple[str, ...]:

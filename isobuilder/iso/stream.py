@@ -1,15 +1,15 @@
 """The one pass over the bytes of a medium: each is read once, written once, and summed on the way.
 
-The reader fills buffers, checks what it reads and writes them out; a second thread feeds the media checksum, which is
-the slowest part of the pass. This module knows neither ISO 9660 nor what the files are.
+Who reads fills buffers and checks what it reads; a second thread writes them out, and a third feeds the media checksum,
+which is the slowest part of the pass. This module knows neither ISO 9660 nor what the files are.
 """
 
 import hashlib
 import os
-from collections import deque
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from io import FileIO
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
@@ -21,37 +21,46 @@ _BUFFER = 1 << 20
 _BUFFERS = 16
 
 Advance = Callable[[int], None]
+# A buffer, and how much of it is filled; at the end nothing.
+_Queue = SimpleQueue[tuple[bytearray, int]]
+_END = (bytearray(), 0)
 
 
 class Stream:
     """Bytes in their order into an open file and into the media checksum; a context, complete when it is left.
 
-    At most 16 MiB wait for the checksum. Errors of the file come out as OSError.
+    At most 16 MiB are under way. Errors of the file come out as OSError.
     """
 
     def __init__(self, descriptor: int, media: MediaSum, advance: Advance) -> None:
         self._descriptor = descriptor
-        self._media = media
         self._advance = advance
-        self._worker = ThreadPoolExecutor(1, "media-sum")
-        self._waiting: deque[tuple[Future[None], bytearray]] = deque()
+        filled, written, self._free = _Queue(), _Queue(), _Queue()
+        self._filled_buffers = filled
+        self._steps = (_Step(self._write, filled, written), _Step(media.update, written, self._free))
+        self._buffers = 1
         self._buffer = bytearray(_BUFFER)
         self._filled = 0
         self._offset = 0
 
     def __enter__(self) -> Self:
+        for step in self._steps:
+            step.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if kind is None:
-                self._write_out()
-                while self._waiting:
-                    self._waiting.popleft()[0].result()
-        finally:
-            self._worker.shutdown(cancel_futures=True)
+        if kind is None:
+            self._hand_on()
+        else:
+            for step in self._steps:
+                step.call_off()
+        self._filled_buffers.put(_END)
+        for step in self._steps:
+            step.join()
+        if kind is None:
+            self._raise_errors()
 
     @property
     def offset(self) -> int:
@@ -66,7 +75,9 @@ class Stream:
         self._filled += count
         self._offset += count
         if self._filled == len(self._buffer):
-            self._write_out()
+            self._hand_on()
+            self._buffer = self._next_buffer()
+            self._filled = 0
 
     def put(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -82,22 +93,53 @@ class Stream:
         while self._offset < offset:
             self.put(bytes(min(offset - self._offset, _BUFFER)))
 
-    def _write_out(self) -> None:
-        data = memoryview(self._buffer)[: self._filled]
-        rest = data
-        while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
-        self._waiting.append((self._worker.submit(self._media.update, data), self._buffer))
-        self._advance(len(data))
-        self._buffer = self._next_buffer()
-        self._filled = 0
+    def _hand_on(self) -> None:
+        self._filled_buffers.put((self._buffer, self._filled))
+        self._advance(self._filled)
 
     def _next_buffer(self) -> bytearray:
-        if len(self._waiting) < _BUFFERS:
+        if self._buffers < _BUFFERS and self._free.empty():
+            self._buffers += 1
             return bytearray(_BUFFER)
-        done, buffer = self._waiting.popleft()
-        done.result()
+        buffer, _ = self._free.get()
+        self._raise_errors()
         return buffer
+
+    def _raise_errors(self) -> None:
+        for step in self._steps:
+            if step.error:
+                raise step.error
+
+    def _write(self, data: memoryview) -> None:
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+
+
+class _Step(threading.Thread):
+    """Does its `work` on one buffer after the other, and hands each on; after an error it only hands on."""
+
+    def __init__(self, work: Callable[[memoryview], None], source: _Queue, target: _Queue) -> None:
+        super().__init__(daemon=True)
+        self.error: BaseException | None = None
+        self._work = work
+        self._source = source
+        self._target = target
+        self._is_off = False
+
+    def call_off(self) -> None:
+        """From now on, do nothing with what comes."""
+        self._is_off = True
+
+    def run(self) -> None:
+        while (item := self._source.get()) is not _END:
+            buffer, filled = item
+            try:
+                if not self._is_off:
+                    self._work(memoryview(buffer)[:filled])
+            except BaseException as error:  # noqa: BLE001 - raised again by who fills buffers
+                self.error, self._is_off = error, True
+            self._target.put(item)
+        self._target.put(_END)
 
 
 def copy_cached(content: Cached, stream: Stream) -> str:
@@ -132,12 +174,12 @@ def read_cached(content: Cached) -> tuple[bytes, str]:
     return bytes(data), _difference(content, size, hashlib.sha256(data).hexdigest())
 
 
-def sha256_of(descriptor: int, advance: Advance) -> str:
-    """The sha256 of an open file from its start to its end, as hexadecimal digits."""
+def sha256_of(descriptor: int, advance: Advance, is_over: threading.Event) -> str:
+    """The sha256 of an open file from its start to its end, as hexadecimal digits; of less once it `is_over`."""
     digest = hashlib.sha256()
     buffer = bytearray(_BUFFER)
     offset = 0
-    while count := os.preadv(descriptor, [buffer], offset):
+    while not is_over.is_set() and (count := os.preadv(descriptor, [buffer], offset)):
         digest.update(memoryview(buffer)[:count])
         offset += count
         advance(count)

@@ -7,6 +7,7 @@ disk at each moment.
 import fcntl
 import os
 import stat
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -20,10 +21,10 @@ from isobuilder.errors import DamagedError, HostError, UsageError
 from isobuilder.iso.bootimage import with_boot_info, with_grub_boot_info
 from isobuilder.iso.layout import Extent, Layout, lay_out
 from isobuilder.iso.mediasum import FIELD_OFFSET, MediaSum
-from isobuilder.iso.stream import Advance, Stream, copy_cached, read_cached, sha256_of
+from isobuilder.iso.stream import Stream, copy_cached, read_cached, sha256_of
 from isobuilder.iso.units import BLOCK
 from isobuilder.progress import Progress
-from isobuilder.tree import BootRecords, Cached, GrubBios, Tree, UefiOnly
+from isobuilder.tree import BootRecords, Cached, GrubBios, Inline, Late, Tree, UefiOnly
 
 _FULL = frozenset({ENOSPC, EDQUOT, EFBIG})
 
@@ -36,6 +37,13 @@ class Written:
     size: int
     sha256: str
     md5: str
+
+    @property
+    def checksum_line(self) -> bytes:
+        """As sha256sum writes it; a name that would break the line is escaped as it does."""
+        name = self.path.name
+        escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+        return os.fsencode(f"{'' if escaped == name else chr(92)}{self.sha256}  {escaped}\n")
 
 
 def checksum_path(output: Path) -> Path:
@@ -94,17 +102,19 @@ def write_iso(
     progress: Progress,
     force: bool = False,
     fits: Callable[[int], None] | None = None,
-    describe: Callable[[Path, Written, bytes], Mapping[Path, bytes]] | None = None,
+    arrived: Callable[[Cached], None] | None = None,
+    describe: Callable[[Path, Callable[[], Written]], Mapping[Path, bytes]] | None = None,
     free: Callable[[Path], int] = free_space,
 ) -> Written:
     """Write `tree` as an ISO image to `output`, with `OUTPUT.sha256` beside it; equal trees give equal bytes.
 
-    `fits` is told the image's size before a byte is written, and refuses it by an error. `describe` is shown the
-    finished image before it gets its name, while an older one may still have it, with its checksum line, and refuses it
-    by an error; what it returns goes beside the image, at the places that the functions above name: path to bytes. All
-    files come under their names only when they are complete, and nothing is left of a write that fails or is
-    interrupted. The older ones are untouched until then; what is beside the image goes first, so that what is there is
-    always of the image beside it.
+    `fits` is told the image's size before a byte is written, and refuses it by an error. `arrived` returns once a
+    cached file may be read: files can still be on their way while others are written. `describe` is shown the image
+    before it gets its name, while an older one may still have it, and refuses it by an error; all its bytes are there,
+    and what it is given besides waits until they are summed up. What it returns goes beside the image, at the places
+    that the functions above name: path to bytes. All files come under their names only when they are complete, and
+    nothing is left of a write that fails or is interrupted. The older ones are untouched until then; what is beside the
+    image goes first, so that what is there is always of the image beside it.
 
     Raises UsageError (see `check_output`), MediumError when the tree cannot be laid out, DamagedError naming every
     cached file that is not what it was when it was fetched, HostError when space or permission lacks.
@@ -122,13 +132,16 @@ def write_iso(
                 progress.task("Writing", layout.size) as advance,
                 Stream(image, media, advance) as stream,
             ):
-                _pour(layout, tree.boot, stream)
+                _pour(layout, tree.boot, stream, arrived or _is_here)
             os.pwrite(image, media.field(), FIELD_OFFSET)
-            with progress.task("Checksum", layout.size) as advance:
-                sha256 = _summed_and_flushed(image, advance)
-            written = Written(output, layout.size, sha256, media.hexdigest())
-            line = _checksum_line(sha256, output.name)
-            texts = {checksum_path(output): line, **(describe(part, written, line) if describe else {})}
+            with _summed_and_flushed(image, layout.size, progress) as sha256:
+
+                def finished() -> Written:
+                    return Written(output, layout.size, sha256(), media.hexdigest())
+
+                texts = dict(describe(part, finished)) if describe else {}
+                written = finished()
+            texts[checksum_path(output)] = written.checksum_line
             parts = {path: _written_part(stack, path, data) for path, data in texts.items()}
             check_output(output, force=force)
             _publish(part, output, parts)
@@ -149,11 +162,13 @@ def _written_part(stack: ExitStack, path: Path, data: bytes) -> Path:
     return part
 
 
-def _pour(layout: Layout, boot: BootRecords, stream: Stream) -> None:
+def _pour(layout: Layout, boot: BootRecords, stream: Stream, arrived: Callable[[Cached], None]) -> None:
     """All bytes of the medium in their order; damaged files are looked for to the end, then refused together."""
     stream.put(layout.head)
     damaged: dict[Path, str] = {}
     for extent in layout.extents:
+        if isinstance(extent.content, Cached):
+            arrived(extent.content)
         stream.zeros_to(extent.offset)
         is_bios = not isinstance(boot, UefiOnly) and extent.path == boot.image
         finding = _pour_bios(extent, boot, stream) if is_bios else _pour_file(extent, stream)
@@ -167,34 +182,53 @@ def _pour(layout: Layout, boot: BootRecords, stream: Stream) -> None:
     stream.put(layout.tail)
 
 
+def _is_here(content: Cached) -> None:
+    """Nothing is on its way."""
+
+
 def _pour_file(extent: Extent, stream: Stream) -> str:
     if isinstance(extent.content, Cached):
         return copy_cached(extent.content, stream)
-    stream.put(extent.content.data)
+    stream.put(_made(extent.content))
     return ""
 
 
 def _pour_bios(extent: Extent, boot: BootRecords, stream: Stream) -> str:
     tell = with_grub_boot_info if isinstance(boot, GrubBios) else with_boot_info
     content = extent.content
-    data, finding = read_cached(content) if isinstance(content, Cached) else (content.data, "")
+    data, finding = read_cached(content) if isinstance(content, Cached) else (_made(content), "")
     stream.put(tell(data, block=extent.offset // BLOCK))
     return finding
 
 
-def _summed_and_flushed(image: int, advance: Advance) -> str:
-    """The sha256 of the open image, read from memory while the disk takes what was written."""
-    with ThreadPoolExecutor(1, "flush") as flusher:
-        flushed = flusher.submit(os.fsync, image)
-        sha256 = sha256_of(image, advance)
-        flushed.result()
-    return sha256
+def _made(content: Inline | Late) -> bytes:
+    """The bytes of what is no file yet."""
+    data = content.make()
+    if len(data) != content.size:
+        raise ValueError(f"{len(data)} bytes, where {content.size} were promised")
+    return data
 
 
-def _checksum_line(sha256: str, name: str) -> bytes:
-    """One line as sha256sum writes it; a name that would break the line is escaped as it does."""
-    escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
-    return os.fsencode(f"{'' if escaped == name else chr(92)}{sha256}  {escaped}\n")
+@contextmanager
+def _summed_and_flushed(image: int, size: int, progress: Progress) -> Iterator[Callable[[], str]]:
+    """The sha256 of the open image while its context lasts: from who waits for it, read while the disk takes it all."""
+    is_over = threading.Event()
+
+    def summed() -> str:
+        with progress.task("Checksum", size) as advance:
+            return sha256_of(image, advance, is_over)
+
+    with ThreadPoolExecutor(2, "sum") as workers:
+        flushing, summing = workers.submit(os.fsync, image), workers.submit(summed)
+
+        def sha256() -> str:
+            flushing.result()
+            return summing.result()
+
+        try:
+            yield sha256
+        finally:
+            is_over.set()
 
 
 def _check_space(folder: Path, size: int, free: Callable[[Path], int]) -> None:
