@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-
 from isobuilder.errors import AnswersError
 from isobuilder.firstlogin import answers as files
 from isobuilder.firstlogin import rules
@@ -264,6 +261,10 @@ def _unreachable(machines: Sequence[Machine]) -> Iterator[str]:
 
 def new_key_lines() -> tuple[str, str]:
     """The two halves of a new key, as lines of an answers file: that of a front end, and that of its nodes."""
+    # Whoever reads a definition reads answers too, and seldom makes a key.
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
     key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
     encoding, form = serialization.Encoding.DER, serialization.PrivateFormat.TraditionalOpenSSL
     der = key.private_bytes(encoding, form, serialization.NoEncryption())

@@ -78,7 +78,6 @@ def make_budget(
 
     Raises HostError when that cannot be.
     """
-    here = [file for file in files if cache.has(file.sha256, file.size)]
     missing = [file for file in files if not cache.has(file.sha256, file.size)]
     packages = {p.file.sha256: p.file.size for p in lock.packages if p.roles}
     boot = {b.file.sha256: b.file.size for b in lock.boot if b.member is None}
@@ -89,8 +88,8 @@ def make_budget(
         return Budget(
             packages=sum(bool(package.roles) for package in lock.packages),
             packages_size=sum(packages.values()),
-            here=len(here),
-            here_size=sum(file.size for file in here),
+            here=len(files) - len(missing),
+            here_size=sum(file.size for file in files) - missing_size,
             missing=len(missing),
             missing_size=missing_size,
             partial=partial,

@@ -1,30 +1,47 @@
 """The way through, on one screen: plan, lock, inputs, tree, ISO, the proof of it, and the report."""
 
+import functools
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from isobuilder.compose import compose, read_first, read_pieces
 from isobuilder.errors import MediumError
 from isobuilder.fetch.cache import Cache
 from isobuilder.fetch.fetcher import Fetcher
 from isobuilder.inputs import arriving
-from isobuilder.iso.writer import Written, check_output, manifest_path, report_path, signature_path, write_iso
+from isobuilder.iso.writer import Written, check_output, report_path, signature_path, write_iso
 from isobuilder.lock import Lock
-from isobuilder.locking import make_lock, matching_lock, other_versions, tool_versions, write_lock
+from isobuilder.lockbeside import matching_lock, other_versions, tool_versions, write_lock
 from isobuilder.package import provide_own
 from isobuilder.plan import Plan
 from isobuilder.progress import Expected, Progress, Timed
 from isobuilder.provenance.folder import Described
 from isobuilder.sizelimit import check_size
-from isobuilder.verify.examine import Examination, examined
-from isobuilder.verify.finding import SEVERITIES, Severity
-from isobuilder.verify.verdict import Verdict
+
+# What makes a lock and what looks at an image are a good part of the program. Most builds have a lock, and the image is
+# looked at while it is summed up: there is time then.
+if TYPE_CHECKING:
+    from isobuilder.verify.examine import Examination
+    from isobuilder.verify.verdict import Verdict
 
 _STAGES = ("Lock, checked or made", "Packages", "Tree, laid out", "Writing", "Checksum", "Proof of the image", "Report")
-# What makes a report of the finished image: it is shown the image, what was written, what was found in it, and the
-# manifest.
-Reporter = Callable[[Path, Written, Examination, str], str]
+
+
+@dataclass(frozen=True)
+class Told:
+    """An image that is complete, and what is said of it `beside` it: path to bytes, its manifest among them."""
+
+    written: Written
+    beside: Mapping[Path, bytes]
+
+
+# What makes a report of an image: it is shown the image and what was found in it, while the image is summed up; its
+# third argument waits for that.
+Reporter = Callable[[Path, "Examination", Callable[[], Told]], str]
 
 
 def build(
@@ -65,14 +82,16 @@ def build(
                 progress.expect([Expected(title, size) for title in ("Writing", "Checksum")])
 
             def describe(image: Path, finished: Callable[[], Written]) -> Mapping[Path, bytes]:
-                with _proved(image, plan, cache, progress, with_needs=report is not None) as examination:
+                @functools.cache
+                def told() -> Told:
                     written = finished()
-                    said = medium.beside(written)
-                    if sign:
-                        said[signature_path(iso)] = sign(written.checksum_line)
-                    if report:
-                        page = report(image, written, examination, said[manifest_path(iso)].decode())
-                        said[report_path(iso)] = page.encode()
+                    return Told(written, medium.beside(written))
+
+                with _proved(image, plan, cache, progress, with_needs=report is not None) as examination:
+                    page = {report_path(iso): report(image, examination, told).encode()} if report else {}
+                said = {**told().beside, **page}
+                if sign:
+                    said[signature_path(iso)] = sign(told().written.checksum_line)
                 return said
 
             return write_iso(
@@ -90,8 +109,10 @@ def build(
 
 
 @contextmanager
-def _proved(image: Path, plan: Plan, cache: Cache, progress: Timed, *, with_needs: bool) -> Iterator[Examination]:
+def _proved(image: Path, plan: Plan, cache: Cache, progress: Timed, *, with_needs: bool) -> Iterator["Examination"]:
     """Refuse an image that would fail: what `isobuilder verify` says, but for sums, which were made as bytes passed."""
+    from isobuilder.verify.examine import examined
+
     with ExitStack() as stack:
         with progress.stretch("Proof of the image"):
             examination = stack.enter_context(
@@ -108,14 +129,14 @@ def _proved(image: Path, plan: Plan, cache: Cache, progress: Timed, *, with_need
         yield examination
 
 
-def _refuse(verdict: Verdict, progress: Progress) -> None:
-    said: dict[Severity, list[str]] = {severity: [] for severity in SEVERITIES}
+def _refuse(verdict: "Verdict", progress: Progress) -> None:
+    said: defaultdict[str, list[str]] = defaultdict(list)
     for finding in verdict.findings:
         said[finding.kind.severity].append(f"{finding.place}: {finding.message} [{finding.kind.id}]")
-    if said["error"]:
+    if errors := said["error"]:
         raise MediumError(
             "the medium would fail, and was not kept",
-            details=said["error"],
+            details=errors,
             hint="isobuilder's docs/findings.md lists what each of these findings means, under its id in brackets.",
         )
     for line in said["warning"]:
@@ -126,6 +147,8 @@ def _lock(plan: Plan, fetcher: Fetcher, cache: Cache, progress: Progress, *, epo
     """The lock that is there, or a new one; what may make the bits differ is said."""
     lock = matching_lock(plan)
     if lock is None:
+        from isobuilder.locking import make_lock
+
         lock = make_lock(plan, fetcher, cache, progress, epoch=epoch)
         write_lock(plan, lock)
     for version in other_versions(lock):

@@ -21,7 +21,10 @@ _CHUNK: Final = 1 << 20
 
 
 class Kept:
-    """Kept files in `folder`, which is made when the first comes. Nothing is an error: then there is nothing kept."""
+    """Kept files in `folder`, which is made in its cache when the first comes; a cache is made by who fetches into it.
+
+    Nothing is an error: then there is nothing kept.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -45,7 +48,7 @@ class Kept:
     def keep(self, key: str, writers: Sequence[Callable[[BinaryIO], object]]) -> None:
         """Keep what each of `writers` writes."""
         with suppress(OSError):
-            self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o755, exist_ok=True)
             for path, write in zip(self._paths(key, len(writers)), writers, strict=True):
                 self._write(path, write)
 

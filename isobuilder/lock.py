@@ -3,11 +3,12 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote
 
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core import to_json
 
 from isobuilder.addresses import Address, Url
 from isobuilder.errors import LockError
@@ -108,7 +109,7 @@ class Package(Table):
     @property
     def path(self) -> str:
         """Where it lies on the medium."""
-        return f"Packages/{PurePosixPath(unquote(self.file.path)).name}"
+        return f"Packages/{unquote(self.file.path).rpartition('/')[2]}"
 
 
 class ActiveStream(Table):
@@ -224,7 +225,7 @@ def dump_lock(lock: Lock) -> str:
     Its last line is a seal over the rest. That is no signature: it tells a slip of the hand, not an attacker.
     """
     table = lock.model_dump(by_alias=True, mode="json") | {"seal": _seal(lock)}
-    return json.dumps(table, indent=1, ensure_ascii=False) + "\n"
+    return to_json(table, indent=1).decode() + "\n"
 
 
 def _seal(lock: Lock) -> str:

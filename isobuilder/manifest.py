@@ -5,7 +5,6 @@ lock and the same versions give the same manifest. What is written here is read 
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property
@@ -119,8 +118,7 @@ class Manifest(_Part):
 
     def dump(self) -> bytes:
         """As JSON."""
-        said = self.model_dump(by_alias=True, mode="json")
-        return (json.dumps(said, indent=1, ensure_ascii=False) + "\n").encode()
+        return (self.model_dump_json(by_alias=True, indent=1) + "\n").encode()
 
     @cached_property
     def by_digest(self) -> Mapping[str, Origin]:
@@ -155,6 +153,9 @@ class ManifestBeside(Manifest):
 def manifest_of(lock: Lock, signers: Mapping[str, Signer], tree: Tree, made_with: Mapping[str, str]) -> Manifest:
     """The manifest of a tree that does not have it yet; `signers` are those of packages, by the packages' sha256."""
     names = {boot.path for boot in lock.boot} | {package.path for package in lock.packages}
+    folders = tuple(name for name in names if name.endswith("/"))
+    distinct = {signer: Signature(**asdict(signer)) for signer in set(signers.values())}
+    signatures = {sha256: distinct[signer] for sha256, signer in signers.items()}
     return Manifest(
         version=VERSION,
         name=lock.name,
@@ -165,12 +166,12 @@ def manifest_of(lock: Lock, signers: Mapping[str, Signer], tree: Tree, made_with
         lock=LockDigest(sha256=hashlib.sha256(dump_lock(lock).encode()).hexdigest()),
         made_with=dict(made_with),
         repositories=tuple(map(_source, lock.repositories)),
-        packages=tuple(_origin(package, signers.get(package.file.sha256)) for package in lock.packages),
+        packages=tuple(_origin(p, signatures.get(p.file.sha256)) for p in lock.packages),
         boot=tuple(_boot(boot, lock, tree) for boot in lock.boot),
         other_files={
             path: content.sha256
             for path, content in sorted(tree.files.items())
-            if path not in names and not any(path.startswith(name) for name in names if name.endswith("/"))
+            if path not in names and not path.startswith(folders)
         },
     )
 
@@ -204,14 +205,14 @@ def _source(repository: LockedRepository) -> Source:
     )
 
 
-def _origin(package: Package, signer: Signer | None) -> Origin:
+def _origin(package: Package, signature: Signature | None) -> Origin:
     return Origin(
         nevra=package.nevra,
         path=package.path if package.roles else None,
         sha256=package.file.sha256,
         size=package.file.size,
         repository=package.repository,
-        signature=Signature(**asdict(signer)) if signer else None,
+        signature=signature,
     )
 
 

@@ -92,12 +92,17 @@ def package_digest(release: Release) -> str:
 
 
 def provide_own(lock: Lock, release: Release, cache: Cache) -> None:
-    """Make anew what `lock` has of ours, into `cache`. Raises LockError where these are not the bytes that it names."""
+    """Make anew what `lock` has of ours, where `cache` lacks it.
+
+    Raises LockError where these are not the bytes that it names.
+    """
     locked = next((one for one in lock.repositories if one.trust == "built-in"), None)
     if locked is None:
         return
-    made = make_own(release, cache)
     files = {package.file for package in lock.packages if package.repository == BUILT_IN}
+    if all(cache.has(file.sha256, file.size) for file in (*files, *locked.metadata.values())):
+        return
+    made = make_own(release, cache)
     if made.repository != locked or files != {made.package}:
         raise LockError(
             f"the package {NAME} that is made here is not the one in the lock",

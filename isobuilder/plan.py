@@ -9,6 +9,7 @@ from isobuilder.blueprint import Blueprint, complete
 from isobuilder.bootmenu.entries import make_menu
 from isobuilder.bootmenu.render import menu_files
 from isobuilder.definition import Definition, find_definition
+from isobuilder.kept import Kept
 from isobuilder.kickstart.rendering import Kickstart, render_roles
 from isobuilder.lock import digests
 from isobuilder.provenance.carried import Carried, carry
@@ -50,19 +51,20 @@ class Plan:
         return f"{self.definition.name}-{self.release.id}-{self.definition.arch}.iso"
 
 
-def make_plan(path: Path | None) -> Plan:
+def make_plan(path: Path | None, kept: Kept | None = None) -> Plan:
     """Read the definition at `path` (None as in `find_definition`) and all that it names. No network is touched.
 
-    Raises DefinitionError, KickstartError or MediumError, each with all the mistakes of its kind.
+    `kept` has what was found out before about the same kickstarts. Raises DefinitionError, KickstartError or
+    MediumError, each with all the mistakes of its kind.
     """
-    return plan_of(find_definition(path))
+    return plan_of(find_definition(path), kept)
 
 
-def plan_of(definition: Definition) -> Plan:
+def plan_of(definition: Definition, kept: Kept | None = None) -> Plan:
     """The plan of a definition that was read. Raises as `make_plan`."""
     blueprint = complete(definition)
     release = blueprint.release
-    kickstarts = render_roles(blueprint)
+    kickstarts = render_roles(blueprint, kept)
     menus = menu_files(make_menu(kickstarts, blueprint), blueprint)
     product = {"product": blueprint.product, "edition": blueprint.edition}
     made_from = {

@@ -4,15 +4,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from isobuilder.build import Reporter
+from isobuilder.build import Told
 from isobuilder.errors import MediumError
-from isobuilder.iso.writer import Written, manifest_path
+from isobuilder.iso.writer import manifest_path
 from isobuilder.manifest import ManifestBeside, read_manifest
+from isobuilder.plan import Plan
 from isobuilder.progress import Progress, Timed
 from isobuilder.releases import Release
 from isobuilder.seeing.page import render
 from isobuilder.seeing.picture import Firmware, Pictures
-from isobuilder.seeing.report import gather
+from isobuilder.seeing.report import gather, look
 from isobuilder.verify.examine import Examination, examined
 from isobuilder.verify.sums import sha256_beside
 
@@ -21,30 +22,37 @@ _COMPARED = "All of the image was read, and its checksums were compared."
 _NOT_COMPARED = "Checksums were not compared."
 
 
-def build_reporter(iso: Path, release: Release, progress: Timed, *, pictures: bool) -> Reporter:
-    """What makes the report of a build whose image will be `iso`: with its timings, and what differs from `iso` before.
+def report_of_build(
+    image: Path,
+    examination: Examination,
+    told: Callable[[], Told],
+    plan: Plan,
+    output: Path,
+    progress: Timed,
+    *,
+    pictures: bool,
+) -> str:
+    """The page about the `image` that will lie in the folder `output`: with the build's timings, and what is new in it.
 
-    Where that is not there any more, its manifest may be.
+    What is said beside the image is waited for when all else is done. Where the image of before is not there any more,
+    its manifest may be.
     """
+    iso = output / plan.iso_name
+    before = (path for path in (iso, manifest_path(iso)) if path.exists())
 
-    def report(image: Path, written: Written, examination: Examination, manifest: str) -> str:
-        before = (path for path in (iso, manifest_path(iso)) if path.exists())
-        with progress.stretch("Report"):
-            gathered = gather(
-                image,
-                examination,
-                name=iso.name,
-                release=release,
-                manifest=ManifestBeside.parse(manifest, where=manifest_path(iso)),
-                sha256=written.sha256,
-                previous=next(before, None),
-                progress=progress,
-                checksums=_WRITTEN,
-                take=_taking() if pictures else None,
-            )
-        return render(replace(gathered, timings=progress.timings, seconds=progress.seconds))
-
-    return report
+    with progress.stretch("Report"):
+        looked = look(image, examination, progress, _taking() if pictures else None)
+    manifest = ManifestBeside.parse(told().beside[manifest_path(iso)], where=manifest_path(iso))
+    gathered = gather(
+        looked,
+        name=iso.name,
+        release=plan.release,
+        manifest=manifest,
+        sha256=manifest.iso.sha256,
+        previous=next(before, None),
+        checksums=_WRITTEN,
+    )
+    return render(replace(gathered, timings=progress.timings, seconds=progress.seconds))
 
 
 def report_of(
@@ -57,19 +65,17 @@ def report_of(
     with examined(iso, progress=progress, release=release, read_all=read_all, with_needs=True) as examination:
         sha256, _ = sha256_beside(iso)
         manifest, notes = _manifest(iso, examination.verdict.size, sha256)
+        looked = look(iso, examination, progress, _taking() if pictures else None)
         return render(
             gather(
-                iso,
-                examination,
+                looked,
                 name=iso.name,
                 release=release,
                 manifest=manifest,
                 sha256=sha256 or "",
                 previous=previous,
-                progress=progress,
                 checksums=_COMPARED if read_all else _NOT_COMPARED,
                 notes=notes,
-                take=_taking() if pictures else None,
             )
         )
 

@@ -1,5 +1,7 @@
 """`max-size`: a medium that would be larger is refused, and what could be left out of it is ranked."""
 
+from typing import TYPE_CHECKING
+
 from rich import filesize
 
 from isobuilder.compose import EFI_FOLDER
@@ -7,8 +9,10 @@ from isobuilder.definition import size_bytes
 from isobuilder.errors import MediumError
 from isobuilder.lock import Lock
 from isobuilder.plan import Plan
-from isobuilder.resolve.selection import INSTALLER, SCREENS
-from isobuilder.seeing.cost import Cost, costs, reasons_of_lock
+
+# What ranks packages reads media too, and is needed where one is too large.
+if TYPE_CHECKING:
+    from isobuilder.seeing.cost import Cost
 
 # More than these does not help who has to choose; `isobuilder cost` has all of it.
 MOST = 15
@@ -45,8 +49,11 @@ def check_size(plan: Plan, lock: Lock, size: int | None = None) -> None:
     )
 
 
-def can_go(lock: Lock) -> list[Cost]:
+def can_go(lock: Lock) -> list["Cost"]:
     """What `isobuilder cost` says of a lock, of that alone which a kickstart can leave out, most bytes first."""
+    from isobuilder.resolve.selection import INSTALLER, SCREENS
+    from isobuilder.seeing.cost import costs, reasons_of_lock
+
     stays = {
         name
         for package in lock.packages

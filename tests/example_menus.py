@@ -6,8 +6,8 @@ from isobuilder.blueprint import Blueprint
 from isobuilder.bootmenu.entries import Menu, make_menu
 from isobuilder.bootmenu.render import menu_files
 from isobuilder.definition import Definition, Group
-from isobuilder.kickstart.readback import PackageRequest
 from isobuilder.kickstart.rendering import Kickstart
+from isobuilder.kickstart.request import PackageRequest
 from isobuilder.releases import Release
 
 VOLUME_ID = "CAMPUS-CENTER"

@@ -12,7 +12,7 @@ from typing import Any
 
 import jinja2
 
-from isobuilder.kickstart.syntax import sections
+from isobuilder.kickstart.sections import sections
 from isobuilder.resources import data_folder
 
 SCRIPT_SECTIONS = frozenset({"%pre", "%pre-install", "%post", "%onerror"})

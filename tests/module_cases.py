@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from isobuilder.kickstart.readback import ModuleCommand, PackageRequest, Wanted, WantedGroup
+from isobuilder.kickstart.request import ModuleCommand, PackageRequest, Wanted, WantedGroup
 from isobuilder.resolve.solve import Resolution, RoleRequest, Source, resolve
 from tests.dnf_oracle import Scenario
 from tests.modular import Build, defaults, obsoletes

@@ -11,7 +11,7 @@ import pytest
 
 from isobuilder.errors import ResolveError, TrustError
 from isobuilder.kept import Kept
-from isobuilder.kickstart.readback import PackageRequest, Wanted, WantedGroup
+from isobuilder.kickstart.request import PackageRequest, Wanted, WantedGroup
 from isobuilder.resolve import solve as solving
 from isobuilder.resolve.pool import PackagePool, Source
 from isobuilder.resolve.selection import Selection

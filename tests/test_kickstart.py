@@ -10,10 +10,10 @@ import pytest
 from isobuilder.blueprint import Blueprint, read_blueprint
 from isobuilder.errors import DefinitionError, KickstartError
 from isobuilder.kickstart.disks import STORAGE_INCLUDE, writes_unasked
-from isobuilder.kickstart.readback import ModuleCommand, PackageRequest, Wanted, WantedGroup
 from isobuilder.kickstart.readback import read_back as read_back_for
 from isobuilder.kickstart.rendering import Kickstart, render_roles
-from isobuilder.kickstart.syntax import sections
+from isobuilder.kickstart.request import ModuleCommand, PackageRequest, Wanted, WantedGroup
+from isobuilder.kickstart.sections import sections
 from isobuilder.releases import KickstartFacts
 
 SYNTAXES = ("RHEL7", "RHEL8", "RHEL9", "RHEL10")

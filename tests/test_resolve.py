@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from isobuilder.errors import ResolveError, TrustError
-from isobuilder.kickstart.readback import PackageRequest, Wanted, WantedGroup
+from isobuilder.kickstart.request import PackageRequest, Wanted, WantedGroup
 from isobuilder.resolve.loading import _handed_over
 from isobuilder.resolve.solve import Resolution, RoleRequest, Source, resolve
 from tests.dnf_oracle import Scenario, ask_dnf

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from isobuilder.definition import DiskMatch
-from isobuilder.kickstart.syntax import sections
+from isobuilder.kickstart.sections import sections
 
 # What %pre of an unattended install writes once it has found its disk.
 STORAGE_INCLUDE = "/tmp/isobuilder-storage.ks"  # noqa: S108 - the installer's /tmp, not ours

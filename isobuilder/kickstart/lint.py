@@ -11,10 +11,9 @@ from typing import Any
 
 from pykickstart.constants import CLEARPART_TYPE_ALL, CLEARPART_TYPE_LINUX
 
-from isobuilder.kickstart.syntax import sections
+from isobuilder.kickstart.readback import Mistake
+from isobuilder.kickstart.sections import sections
 from isobuilder.releases import KickstartFacts
-
-Mistake = tuple[int | None, str]
 
 
 def refused(text: str, facts: KickstartFacts) -> Iterator[Mistake]:

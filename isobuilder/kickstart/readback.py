@@ -1,79 +1,27 @@
 """A kickstart read back as the installer of its release will read it.
 
-What a medium must hold is taken from what pykickstart understood, never from a list of ours.
+What a medium must hold is taken from what pykickstart understood, never from a list of ours. What it said of a text is
+kept, since it takes its time; a text that it refuses is read each time, and no text is kept.
 """
 
 import functools
-import re
-import warnings
-from collections.abc import Iterator, Sequence
+import hashlib
 from dataclasses import dataclass
-from typing import Any
+from importlib import metadata
+from typing import Final
 
-import pykickstart.constants
-import pykickstart.errors
-import pykickstart.parser
+from pydantic import TypeAdapter
 
+from isobuilder import __version__
 from isobuilder.errors import KickstartError
-from isobuilder.kickstart import lint
-from isobuilder.kickstart.syntax import handler, sections
+from isobuilder.kept import Kept, key_of
+from isobuilder.kickstart.request import PackageRequest
 from isobuilder.releases import KickstartFacts
 
-_WITH_PASSWORDS = frozenset({"rootpw", "user", "sshpw", "bootloader"})
-_DEPTHS = {
-    pykickstart.constants.GROUP_REQUIRED: "mandatory",
-    pykickstart.constants.GROUP_DEFAULT: "default",
-    pykickstart.constants.GROUP_ALL: "optional",
-}
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """One line of %packages: its word (a name, `name.arch`, glob or path) and its number in the kickstart."""
-
-    text: str
-    line: int
-
-
-@dataclass(frozen=True)
-class WantedGroup:
-    """A comps group or environment that %packages names. `depth`: mandatory, default, or optional (which holds all)."""
-
-    id: str
-    line: int
-    depth: str = "default"
-
-
-@dataclass(frozen=True)
-class ModuleCommand:
-    """The command `module`, which enables a stream of a module ("" for its default), or disables the module."""
-
-    name: str
-    stream: str
-    line: int
-    enable: bool = True
-
-    @property
-    def word(self) -> str:
-        """NAME or NAME:STREAM."""
-        return f"{self.name}:{self.stream}" if self.stream else self.name
-
-
-@dataclass(frozen=True)
-class PackageRequest:
-    """What a kickstart asks the installer to install, as pykickstart understood it.
-
-    `environment` is the `@^` group, if any. `groups` includes core where the installer adds it by itself (line 0), and
-    the modules of %packages, which look like groups. `weak` is false with --excludeWeakdeps.
-    """
-
-    packages: tuple[Wanted, ...]
-    groups: tuple[WantedGroup, ...]
-    environment: WantedGroup | None
-    excluded_packages: tuple[Wanted, ...]
-    excluded_groups: tuple[WantedGroup, ...]
-    weak: bool = True
-    modules: tuple[ModuleCommand, ...] = ()
+# Counted up when readings are kept in another form; the version of isobuilder tells of what is looked for.
+_FORMAT: Final = 1
+# The number of a line, if known, and what is wrong there.
+Mistake = tuple[int | None, str]
 
 
 @dataclass(frozen=True)
@@ -85,8 +33,8 @@ class Reading:
     """
 
     request: PackageRequest
-    refused: tuple[lint.Mistake, ...]
-    unsafe: tuple[lint.Mistake, ...]
+    refused: tuple[Mistake, ...]
+    unsafe: tuple[Mistake, ...]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     network: tuple[str, ...]
@@ -94,40 +42,76 @@ class Reading:
 
 # The same text is read for the plan of a build and out of its image.
 @functools.lru_cache(maxsize=64)
-def examine(text: str, facts: KickstartFacts) -> Reading:
-    """Read a kickstart as the installer of the release whose `facts` these are; a malformed section ends the reading.
+def examine(text: str, facts: KickstartFacts, kept: Kept | None = None) -> Reading:
+    """Read a kickstart as the installer of the release whose `facts` these are, or as it was read before.
 
     Raises KickstartError for a syntax that pykickstart does not know.
     """
-    parser = _Parser(handler(facts.syntax))
-    refused = parser.mistakes
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", pykickstart.errors.KickstartWarning)
-        try:
-            parser.readKickstartFromString(text)
-        except pykickstart.errors.KickstartError as error:
-            refused.append((error.lineno, error.message))
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            # A quote that is never closed, or a line that pykickstart itself stumbles over; it does not say where.
-            refused.append((None, f"cannot be read: {error}"))
-    refused += lint.refused(text, facts)
-    return Reading(
-        request=_request(parser.handler, text),
-        refused=tuple(refused),
-        unsafe=tuple(lint.unsafe(text, parser.plain_passwords)),
-        warnings=tuple(" ".join(str(warning.message).split()) for warning in caught),
-        notes=tuple(lint.notes(parser.handler)),
-        network=tuple(lint.network_sources(parser.handler)),
-    )
+    key = key_of(_said_by(), _digest(text), facts.model_dump(mode="json"))
+    if kept and (said := kept.facts(key)):
+        return _reading().validate_python(said)
+    from isobuilder.kickstart.pykickstarts import read
+
+    reading = read(text, facts)
+    if kept and not (reading.refused or reading.unsafe):
+        kept.keep_facts(key, _reading().dump_python(reading, mode="json"))
+    return reading
 
 
-def read_back(text: str, facts: KickstartFacts, *, where: str) -> tuple[PackageRequest, tuple[str, ...]]:
+class Acceptance:
+    """What the installer of one syntax takes: asked of pykickstart, or kept from when that was asked."""
+
+    def __init__(self, syntax: str, kept: Kept | None) -> None:
+        self._syntax = syntax
+        self._kept = kept
+        self._key = key_of(_said_by(), "accepts", syntax)
+        self._known: dict[str, bool] = dict(kept.facts(self._key)) if kept else {}
+
+    def accepts(self, line: str) -> bool:
+        """Whether the installer takes `line` as a command, deprecated or not.
+
+        Templates ask this instead of which release they are for: `accepts("sshkey --username=root key")`.
+        """
+        # A line may hold a password.
+        digest = _digest(line)
+        if digest not in self._known:
+            from isobuilder.kickstart.pykickstarts import takes
+
+            self._known[digest] = takes(line, self._syntax)
+            if self._kept:
+                self._kept.keep_facts(self._key, self._known)
+        return self._known[digest]
+
+
+@functools.lru_cache(maxsize=16)
+def acceptance(syntax: str, kept: Kept | None) -> Acceptance:
+    """What the installer of a syntax takes; the same for all that ask."""
+    return Acceptance(syntax, kept)
+
+
+@functools.cache
+def _said_by() -> tuple[object, ...]:
+    return "kickstart", _FORMAT, __version__, metadata.version("pykickstart")
+
+
+@functools.cache
+def _reading() -> TypeAdapter[Reading]:
+    return TypeAdapter(Reading)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def read_back(
+    text: str, facts: KickstartFacts, *, where: str, kept: Kept | None = None
+) -> tuple[PackageRequest, tuple[str, ...]]:
     """What the installer of the release whose `facts` these are understands of a kickstart, and notes on it.
 
     Raises KickstartError with every command that it would refuse and all that the lint finds; a malformed section ends
     the reading.
     """
-    reading = examine(text, facts)
+    reading = examine(text, facts, kept)
     if mistakes := [*reading.refused, *reading.unsafe]:
         details = [f"{place(text, number, where)}: {' '.join(message.split())}" for number, message in mistakes]
         raise KickstartError(f"{where}: it cannot be used as it is ({facts.syntax})", details=details)
@@ -140,59 +124,3 @@ def place(text: str, number: int | None, where: str) -> str:
     words = lines[number - 1].split() if number and number <= len(lines) else []
     shown = f"{words[0]} ..." if len(words) > 1 else "".join(words)
     return f"{where}, line {number}: {shown}" if shown else where
-
-
-class _Parser(pykickstart.parser.KickstartParser):  # type: ignore[misc]
-    """Goes on after a command that is refused, so that all of them are reported; looks at each line for passwords."""
-
-    def __init__(self, handler: object) -> None:
-        super().__init__(handler, followIncludes=False)
-        self.mistakes: list[tuple[int | None, str]] = []
-        self.plain_passwords: list[int] = []
-
-    def handleCommand(self, lineno: int, args: Sequence[str]) -> object:  # noqa: N802 - pykickstart's name
-        has_password = args[0] in _WITH_PASSWORDS
-        command = self.handler.commands.get(args[0])
-        if has_password and hasattr(command, "password"):
-            # A command that stands twice keeps the password of the first line, and not that it was a hash.
-            command.password = ""
-        try:
-            said = super().handleCommand(lineno, args)
-        except pykickstart.errors.KickstartError as error:
-            self.mistakes.append((lineno, error.message))
-            return None
-        if has_password and lint.gives_plain_password(said):
-            self.plain_passwords.append(lineno)
-        return said
-
-
-def _request(handler: Any, text: str) -> PackageRequest:
-    packages = handler.packages
-    # The parser keeps no line numbers for packages: a line is found by all of it, "@ group --optional" by "@group".
-    words: dict[str, int] = {}
-    for section, number, line in sections(text):
-        if section == "%packages":
-            wanted = re.sub(r"^(-?@\^?)\s*", r"\1", line.partition("#")[0].strip())
-            words |= {wanted: number, wanted.partition(" --")[0]: number}
-
-    def group(name: str, depth: str = "default", sign: str = "@") -> WantedGroup:
-        return WantedGroup(name, words.get(f"{sign}{name}", 0), depth)
-
-    groups = [group(g.name, _DEPTHS[g.include]) for g in packages.groupList]
-    if not packages.nocore and not any(g.id == "core" for g in groups):
-        groups.insert(0, WantedGroup("core", 0))
-    return PackageRequest(
-        packages=tuple(Wanted(name, words.get(name, 0)) for name in packages.packageList),
-        groups=tuple(groups),
-        environment=group(packages.environment, sign="@^") if packages.environment else None,
-        excluded_packages=tuple(Wanted(name, words.get(f"-{name}", 0)) for name in packages.excludedList),
-        excluded_groups=tuple(group(g.name, sign="-@") for g in packages.excludedGroupList),
-        weak=not packages.excludeWeakdeps,
-        modules=tuple(_module_commands(handler)),
-    )
-
-
-def _module_commands(handler: Any) -> Iterator[ModuleCommand]:
-    """What `module` says, where the release has that command and its installer still acts on it."""
-    for said in getattr(getattr(handler, "module", None), "dataList", tuple)():
-        yield ModuleCommand(said.name, said.stream, said.lineno, said.enable)

@@ -6,10 +6,12 @@ from pathlib import Path
 from isobuilder.blueprint import Blueprint
 from isobuilder.definition import Group
 from isobuilder.errors import KickstartError
+from isobuilder.kept import Kept
 from isobuilder.kickstart.disks import STORAGE_INCLUDE, chooses_alike, chooses_disks, in_words
-from isobuilder.kickstart.readback import PackageRequest, read_back
+from isobuilder.kickstart.readback import read_back
+from isobuilder.kickstart.request import PackageRequest
 from isobuilder.kickstart.roles import Role, roles
-from isobuilder.kickstart.syntax import sections
+from isobuilder.kickstart.sections import sections
 from isobuilder.kickstart.templates import rendered, rendered_text
 
 REACHED_KICKSTART = "parts/reached-kickstart.ks.j2"
@@ -38,13 +40,16 @@ class Kickstart:
     files: frozenset[Path] = frozenset()
 
 
-def render_roles(blueprint: Blueprint) -> tuple[Kickstart, ...]:
-    """Every role's kickstart, rendered and read back. Raises KickstartError with the mistakes of all of them."""
+def render_roles(blueprint: Blueprint, kept: Kept | None = None) -> tuple[Kickstart, ...]:
+    """Every role's kickstart, rendered and read back; `kept` has what was found out before.
+
+    Raises KickstartError with the mistakes of all of them.
+    """
     rendered: list[Kickstart] = []
     mistakes: list[str] = []
     for role in roles(blueprint):
         try:
-            rendered.append(_render_role(role, blueprint))
+            rendered.append(_render_role(role, blueprint, kept))
         except KickstartError as error:
             mistakes += [error.message, *(f"  {detail}" for detail in error.details)]
     if mistakes:
@@ -57,11 +62,11 @@ def render_roles(blueprint: Blueprint) -> tuple[Kickstart, ...]:
     return tuple(rendered)
 
 
-def _render_role(role: Role, blueprint: Blueprint) -> Kickstart:
-    made = rendered(role, blueprint)
+def _render_role(role: Role, blueprint: Blueprint, kept: Kept | None) -> Kickstart:
+    made = rendered(role, blueprint, kept)
     text = made.text
     path = f"ks/{role.id}.cfg"
-    request, notes = read_back(text, blueprint.release.kickstart, where=path)
+    request, notes = read_back(text, blueprint.release.kickstart, where=path, kept=kept)
     return Kickstart(
         role=role.id,
         title=role.title,
@@ -70,8 +75,8 @@ def _render_role(role: Role, blueprint: Blueprint) -> Kickstart:
         path=path,
         text=text,
         request=request,
-        chooses_disks=chooses_disks(_silent(role, blueprint, text)),
-        disk=_disk(role, blueprint, text),
+        chooses_disks=chooses_disks(_silent(role, blueprint, text, kept)),
+        disk=_disk(role, blueprint, text, kept),
         notes=(*notes, *(f"{path}: {note}" for note in _unasked_for_password(blueprint, text))),
         files=made.files,
     )
@@ -82,17 +87,17 @@ def _ours(role: Role, template: str) -> Role:
     return replace(role, template=template, folders=(), inlines=False)
 
 
-def _silent(role: Role, blueprint: Blueprint, text: str) -> str:
+def _silent(role: Role, blueprint: Blueprint, text: str, kept: Kept | None) -> str:
     """A kickstart without the script that says that it was taken, which does nothing to disks."""
-    return text.replace(rendered_text(_ours(role, REACHED_KICKSTART), blueprint), "")
+    return text.replace(rendered_text(_ours(role, REACHED_KICKSTART), blueprint, kept), "")
 
 
-def _disk(role: Role, blueprint: Blueprint, text: str) -> str | None:
+def _disk(role: Role, blueprint: Blueprint, text: str, kept: Kept | None) -> str | None:
     """The match in words, for a kickstart that goes by it and by nothing else."""
     match = blueprint.definition.install.disk
     if match is None:
         return None
-    guarded = rendered_text(_ours(role, "base.ks.j2"), blueprint)
+    guarded = rendered_text(_ours(role, "base.ks.j2"), blueprint, kept)
     return in_words(match) if chooses_alike(text, guarded) else None
 
 

@@ -20,11 +20,13 @@ import jinja2.utils
 from isobuilder.blueprint import Blueprint, key_names
 from isobuilder.definition import DiskMatch, Repository, size_bytes
 from isobuilder.errors import KickstartError
+from isobuilder.kept import Kept
 from isobuilder.kickstart.blocks import check_blocks
 from isobuilder.kickstart.bounds import TemplateEnvironment, bounded_memory, bounded_text
 from isobuilder.kickstart.disks import STORAGE_INCLUDE
+from isobuilder.kickstart.readback import acceptance
 from isobuilder.kickstart.roles import Role
-from isobuilder.kickstart.syntax import accepts, sections
+from isobuilder.kickstart.sections import sections
 from isobuilder.resources import data_folder
 from isobuilder.schema import Table, did_you_mean
 
@@ -41,14 +43,14 @@ class Rendered:
     files: frozenset[Path]
 
 
-def rendered(role: Role, blueprint: Blueprint) -> Rendered:
+def rendered(role: Role, blueprint: Blueprint, kept: Kept | None = None) -> Rendered:
     """What lies on the medium for a role: its template rendered, with the files of the definition's folder inlined.
 
-    The installer reads what %pre wrote under /tmp/ in its second pass; it fetches nothing that we have not seen. Raises
-    KickstartError.
+    The installer reads what %pre wrote under /tmp/ in its second pass; it fetches nothing that we have not seen. `kept`
+    has what was found out before. Raises KickstartError.
     """
     loader = _Noting((*role.folders, data_folder("kickstarts")))
-    text = _render(role, blueprint, loader)
+    text = _render(role, blueprint, loader, kept)
     mistakes: list[str] = []
     lines = _inlined(text, f"{role.template} as rendered", role, mistakes, loader.noted)
     inlined = "".join(f"{line}\n" for line in lines)
@@ -58,12 +60,12 @@ def rendered(role: Role, blueprint: Blueprint) -> Rendered:
     return Rendered(inlined, frozenset(loader.noted))
 
 
-def rendered_text(role: Role, blueprint: Blueprint) -> str:
+def rendered_text(role: Role, blueprint: Blueprint, kept: Kept | None = None) -> str:
     """The text alone. Raises as `rendered`."""
-    return rendered(role, blueprint).text
+    return rendered(role, blueprint, kept).text
 
 
-def template_values(role: Role, blueprint: Blueprint) -> dict[str, object]:
+def template_values(role: Role, blueprint: Blueprint, kept: Kept | None) -> dict[str, object]:
     """What a template can ask for, as docs/roles.md lists it.
 
     Sizes in `disk` are in bytes; `repositories` are those that the installed system gets besides the stock ones, or
@@ -81,7 +83,7 @@ def template_values(role: Role, blueprint: Blueprint) -> dict[str, object]:
         "product": product and {"id": product.id, "title": product.title, **vars(_plain(blueprint.edition))},
         "repositories": _installed_repositories(blueprint),
         "answers": definition.answers_text,
-        "accepts": lambda line: accepts(line, release.kickstart.syntax),
+        "accepts": acceptance(release.kickstart.syntax, kept).accepts,
     }
 
 
@@ -167,7 +169,7 @@ def _compiled() -> _Compiled:
     return _Compiled()
 
 
-def _render(role: Role, blueprint: Blueprint, loader: _Noting) -> str:
+def _render(role: Role, blueprint: Blueprint, loader: _Noting, kept: Kept | None) -> str:
     environment = TemplateEnvironment(
         loader=loader,
         undefined=_Missing,
@@ -181,7 +183,7 @@ def _render(role: Role, blueprint: Blueprint, loader: _Noting) -> str:
         with bounded_memory():
             check_blocks(environment, role.template)
             template = environment.get_template(role.template)
-            return bounded_text(template.generate(template_values(role, blueprint)))
+            return bounded_text(template.generate(template_values(role, blueprint, kept)))
     except jinja2.TemplateNotFound as error:
         where = ", ".join(map(str, loader.searchpath))
         raise KickstartError(f"role {role.id}: there is no template {error.name!r} in {where}") from error

@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 from urllib.parse import quote, urljoin
 
 from license_expression import ExpressionError, get_spdx_licensing
+from pydantic_core import to_json
 
 from isobuilder import __version__
 from isobuilder.lock import BootFile, File, Lock, LockedRepository, Package
@@ -83,7 +84,7 @@ def bill_of_materials(
     }
     said = json.dumps(document, sort_keys=True).encode()
     document["documentNamespace"] = f"urn:uuid:{uuid.uuid5(_FAMILY, hashlib.sha256(said).hexdigest())}"
-    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
+    return to_json(document, indent=1) + b"\n"
 
 
 class _Licences:
@@ -92,13 +93,15 @@ class _Licences:
     def __init__(self) -> None:
         self._spdx = get_spdx_licensing()
         self._references: dict[str, str] = {}
+        self._expressions = {""}
 
     def said(self, declared: str) -> str:
-        if not declared:
-            return UNKNOWN
-        if declared not in self._references and not self._is_expression(declared):
-            self._references[declared] = f"LicenseRef-{hashlib.sha256(declared.encode()).hexdigest()[:16]}"
-        return self._references.get(declared, declared)
+        if declared not in self._references and declared not in self._expressions:
+            if self._is_expression(declared):
+                self._expressions.add(declared)
+            else:
+                self._references[declared] = f"LicenseRef-{hashlib.sha256(declared.encode()).hexdigest()[:16]}"
+        return self._references.get(declared, declared) or UNKNOWN
 
     def extracted(self) -> list[dict[str, str]]:
         return [

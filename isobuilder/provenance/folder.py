@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Protocol
@@ -101,12 +101,12 @@ class Described:
         bill = _filled_up(bill, self._shorter(signers, lambda signer: (signer.fingerprint,), on_medium=True))
         tree = _with(self._without, {BILL: Inline(bill)})
         manifest = manifest_of(self._lock, signers, tree, self._made_with)
-        return _Said(bill, manifest, _filled_up(manifest.dump(), self._shorter(signers, astuple, on_medium=False)))
+        return _Said(bill, manifest, _filled_up(manifest.dump(), self._shorter(signers, _everything, on_medium=False)))
 
     def _shorter(
         self, signers: Mapping[str, Signer], said: Callable[[Signer], Iterable[str]], *, on_medium: bool
     ) -> int:
-        """How many characters fewer are `said` of `signers` than of the longest; of all packages or those `on_medium`."""
+        """How much shorter what is `said` of `signers` is than of the longest; all packages, or those `on_medium`."""
         digests = [
             p.file.sha256 for p in self._lock.packages if p.file.sha256 in signers and (p.roles or not on_medium)
         ]
@@ -115,6 +115,10 @@ class Described:
             for sha256 in digests
             for longest, actual in zip(said(self._longest[sha256]), said(signers[sha256]), strict=True)
         )
+
+
+def _everything(signer: Signer) -> tuple[str, ...]:
+    return signer.fingerprint, signer.key, signer.algorithm, signer.digest
 
 
 def _longest(lock: Lock) -> dict[str, Signer]:

@@ -9,7 +9,7 @@ import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from isobuilder.kickstart.readback import PackageRequest, WantedGroup
+from isobuilder.kickstart.request import PackageRequest, WantedGroup
 from isobuilder.repository.modules import ModuleStream
 from isobuilder.resolve.modulepool import Activation, ModulePool, ModuleSpec
 from isobuilder.schema import did_you_mean

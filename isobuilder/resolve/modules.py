@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from isobuilder.kickstart.readback import PackageRequest
+from isobuilder.kickstart.request import PackageRequest
 from isobuilder.lock import ActiveStream
 from isobuilder.repository.modules import ModuleIndex, ModuleStream, parse_modules
 from isobuilder.resolve.modular import hidden_packages, platform_of

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from isobuilder.kickstart.readback import PackageRequest, Wanted, WantedGroup
+from isobuilder.kickstart.request import PackageRequest, Wanted, WantedGroup
 from isobuilder.repository.comps import Comps, Environment, Group
 from isobuilder.resolve.modular import artifacts
 from isobuilder.resolve.modulechoice import ProfilePackage

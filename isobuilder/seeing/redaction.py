@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Final
 
-from isobuilder.kickstart.syntax import sections
+from isobuilder.kickstart.sections import sections
 
 MARK: Final = "REDACTED"
 # Their secret stands alone, without an option's name; `key` was the installation number of 5.

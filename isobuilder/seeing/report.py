@@ -50,52 +50,74 @@ class Report:
     notes: tuple[str, ...] = ()
 
 
-def gather(
+@dataclass(frozen=True)
+class Looked:
+    """An image that was looked at: what was found in it, and its pictures; it stays open as `examination` does."""
+
+    medium: Medium
+    found: MediumFacts
+    verdict: Verdict
+    pictures: Pictures
+
+
+def look(
     image: Path,
     examination: Examination,
+    progress: Progress,
+    take: Callable[[Path, Iterable[Firmware], Progress], Pictures] | None,
+) -> Looked:
+    """What is in `image`, whose `examination` was with its needs. `take` takes pictures of menus; else there are none.
+
+    Raises MediumError for what is no image.
+    """
+    medium, assessed = examination.medium, examination.assessed
+    if medium is None or assessed is None:
+        raise MediumError(f"{image}: {examination.verdict.findings[0].message}", hint="isobuilder verify says more.")
+    found = facts_of(image, medium, assessed)
+    firmwares = tuple(dict.fromkeys(menu.firmware for menu in found.menus))
+    pictures = take(image, firmwares, progress) if take else dict.fromkeys(firmwares, "none was asked for")
+    return Looked(medium, found, examination.verdict, pictures)
+
+
+def gather(
+    looked: Looked,
     *,
     name: str,
     release: Release | None,
     manifest: Manifest | None,
     sha256: str,
     previous: Path | None,
-    progress: Progress,
     checksums: str,
     notes: tuple[str, ...] = (),
-    take: Callable[[Path, Iterable[Firmware], Progress], Pictures] | None,
 ) -> Report:
-    """What was found in `image`, which is or will be called `name`, and at what `previous` differs from it.
+    """All about an image that was looked at, which is or will be called `name`, and at what `previous` differs from it.
 
-    `examination` is of the image, with its needs; `release` is as in `opened_facts`. `take` takes pictures of menus;
-    without it there are none. Raises MediumError for what is no image; of an earlier medium that cannot be read the
-    report tells.
+    `release` is as in `opened_facts`. Of an earlier medium that cannot be read the report tells.
     """
-    medium, assessed = examination.medium, examination.assessed
-    if medium is None or assessed is None:
-        raise MediumError(f"{image}: {examination.verdict.findings[0].message}", hint="isobuilder verify says more.")
-    found = facts_of(image, medium, assessed)
     compared = None
     if previous:
         try:
-            compared = Compared(previous.name, _difference(previous, sha256, medium, found, release))
+            compared = Compared(previous.name, _difference(previous, sha256, looked, release))
         except IsobuilderError as error:
             compared = Compared(previous.name, error.message.removeprefix(f"{previous}: "))
-    firmwares = tuple(dict.fromkeys(menu.firmware for menu in found.menus))
     return Report(
-        found=replace(found, path=Path(name)),
-        verdict=replace(examination.verdict, iso=Path(name)),
+        found=replace(looked.found, path=Path(name)),
+        verdict=replace(looked.verdict, iso=Path(name)),
         manifest=manifest,
         sha256=sha256,
-        pictures=take(image, firmwares, progress) if take else dict.fromkeys(firmwares, "none was asked for"),
+        pictures=looked.pictures,
         compared=compared,
         checksums=checksums,
         notes=notes,
     )
 
 
-def _difference(previous: Path, sha256: str, medium: Medium, found: MediumFacts, release: Release | None) -> Difference:
+def _difference(previous: Path, sha256: str, looked: Looked, release: Release | None) -> Difference:
     """What differs; an earlier image whose manifest says that it is the same one is not read for it."""
     before = read_manifest(manifest_path(previous)) if previous.suffix == ".iso" else None
-    if before and (before.iso.sha256, before.iso.size) == (sha256, medium.size) == (sha256, previous.stat().st_size):
-        return unchanged(found)
-    return compare_opened(previous, medium, found, release)
+    if before and (before.iso.sha256, before.iso.size) == (sha256, looked.medium.size) == (
+        sha256,
+        previous.stat().st_size,
+    ):
+        return unchanged(looked.found)
+    return compare_opened(previous, looked.medium, looked.found, release)

@@ -9,7 +9,7 @@ from typing import Final
 
 from isobuilder.bootmenu.kernelline import escape_label
 from isobuilder.kickstart.readback import Reading, examine, place
-from isobuilder.kickstart.syntax import sections
+from isobuilder.kickstart.sections import sections
 from isobuilder.resolve.selection import RoleRequest
 from isobuilder.verify.damage import guarded, tried
 from isobuilder.verify.finding import Finding, Kind

@@ -7,7 +7,7 @@ from typing import Final
 
 from isobuilder.errors import IsobuilderError, ResolveError
 from isobuilder.kept import Kept
-from isobuilder.kickstart.readback import PackageRequest, WantedGroup
+from isobuilder.kickstart.request import PackageRequest, WantedGroup
 from isobuilder.repository.comps import merge_comps, parse_comps
 from isobuilder.resolve.pool import Source
 from isobuilder.resolve.selection import RoleRequest

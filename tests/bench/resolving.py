@@ -152,7 +152,7 @@ class _Comparison:
 def _resolve(asked: Path, cache_root: Path, answer: Path) -> None:
     """What `isobuilder lock` does once metadata is in the cache."""
     from isobuilder.kept import Kept
-    from isobuilder.kickstart.readback import PackageRequest, Wanted, WantedGroup
+    from isobuilder.kickstart.request import PackageRequest, Wanted, WantedGroup
     from isobuilder.repository.repomd import metadata_files, parse_repomd
     from isobuilder.resolve.pool import Source
     from isobuilder.resolve.solve import RoleRequest, resolve
