@@ -46,7 +46,7 @@ torture: mirror  ## Lie to it, kill it, starve it, feed it what harms (a quarter
 fuzz: setup  ## Feed every parser what no maker makes (FUZZ_SECONDS each, 60)
 	$(PYTHON) -m tests.fuzz --seconds $(or $(FUZZ_SECONDS),60)
 
-bench: mirror  ## Measure how fast it is beside the usual tools (hours, if the cores have other work; 25 GB for a while)
+bench: mirror  ## Measure how fast it is beside the usual tools (hours, if the cores have other work; 30 GB for a while)
 	@mkdir -p build
 	$(PYTHON) -m tests.bench --json build/bench.json
 

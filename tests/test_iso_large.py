@@ -1,4 +1,4 @@
-"""What a medium may hold at most: a file of more than 4 GiB, and thousands of files in one folder."""
+"""What a medium may hold: a file of more than 4 GiB, thousands of files in one folder, one file at many places."""
 
 import hashlib
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from isobuilder.tree import Cached, Content, Inline
-from tests.isotree import noise, sample_tree, with_files, write
+from tests.isotree import cached, contents, noise, sample_tree, with_files, write
 
 _GIB = 1 << 30
 
@@ -76,3 +76,42 @@ def test_twenty_thousand_names_in_one_folder_are_all_there(cache: Path, tmp_path
     )
     seen = {line.strip("'").removeprefix("/") for line in found.stdout.splitlines() if line.startswith("'/Packages/")}
     assert seen >= set(names)
+
+
+def test_what_is_on_it_twice_takes_its_place_once(cache: Path, tmp_path: Path) -> None:
+    """The kernel and the initrd of a stock tree lie where isolinux looks and where a network boot does."""
+    sample = sample_tree(cache)
+    twin = cached(cache, noise("initrd", 5_000_000))
+    paths = ["images/pxeboot/initrd.img", "isolinux/initrd-again.img", "zz/initrd.img"]
+    alone = write(with_files(sample, {paths[0]: twin}), tmp_path / "alone.iso")
+    tree = with_files(sample, dict.fromkeys(paths, twin))
+    written = write(tree, tmp_path / "thrice.iso")
+    assert written.size - alone.size <= 1 << 20
+    subprocess.run(["checkisomd5", written.path], check=True, capture_output=True, timeout=300)
+    for reader in ("bsdtar", "xorriso"):
+        out = tmp_path / reader
+        out.mkdir()
+        command: list[str | Path] = ["bsdtar", "-xf", written.path, "-C", out]
+        if reader == "xorriso":
+            command = ["xorriso", "-osirrox", "on", "-indev", written.path, "-extract", "/", out]
+        subprocess.run(command, check=True, capture_output=True, timeout=300)
+        for path, data in contents(tree).items():
+            # The loader is told its own place.
+            if path != "isolinux/isolinux.bin":
+                assert (out / path).read_bytes() == data, path
+        modes = {(out / path).stat().st_mode for path in paths}
+        assert len(modes) == 1
+
+
+def test_a_loader_that_is_told_its_place_shares_its_bytes_with_nobody(cache: Path, tmp_path: Path) -> None:
+    sample = sample_tree(cache)
+    loader = sample.files["isolinux/isolinux.bin"]
+    tree = with_files(sample, {"images/copy-of-the-loader.bin": loader})
+    iso = write(tree, tmp_path / "x.iso").path
+    read = [
+        subprocess.run(["bsdtar", "-xOf", iso, path], check=True, capture_output=True).stdout
+        for path in ("images/copy-of-the-loader.bin", "isolinux/isolinux.bin")
+    ]
+    assert read[0] == contents(tree)["isolinux/isolinux.bin"]
+    assert read[1] != read[0]
+    assert read[1][64:] == read[0][64:]

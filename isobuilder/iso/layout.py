@@ -24,7 +24,7 @@ from isobuilder.errors import MediumError
 from isobuilder.iso import systemarea
 from isobuilder.iso.names import IsoPaths, iso_paths
 from isobuilder.iso.units import BLOCK, SECTOR
-from isobuilder.tree import BootRecords, Content, GrubBios, Isolinux, Late, Tree, UefiOnly
+from isobuilder.tree import BootRecords, Cached, Content, GrubBios, Isolinux, Late, Tree, UefiOnly
 
 # Modules of pycdlib that read the clock or the time zone while a medium without Joliet and UDF is laid out.
 CLOCKED_MODULES = ("pycdlib.pycdlib", "pycdlib.headervd", "pycdlib.dates", "pycdlib.utils")
@@ -174,15 +174,30 @@ def _fill(iso: PyCdlib, tree: Tree, paths: IsoPaths) -> None:
     for path, iso_path in paths.folders.items():
         enter_folder_of(path)
         iso.add_directory(iso_path, rr_name=_name(path), file_mode=_FOLDER_MODE)
+    first: dict[str, str] = {}
     for path, iso_path in paths.files.items():
         if path in tree.files:
             content = tree.files[path]
             enter_folder_of(path)
+            twin = first.get(content.sha256) if _may_share(path, content, tree.boot) else None
+            if twin:
+                iso.add_hard_link(iso_old_path=twin, iso_new_path=iso_path, rr_name=_name(path))
+                continue
             absent = cast("BinaryIO", _Absent(path, content))
             iso.add_fp(absent, content.size, iso_path, rr_name=_name(path), file_mode=_FILE_MODE)
+            if _may_share(path, content, tree.boot):
+                first[content.sha256] = iso_path
     enter_folder_of(tree.boot.catalog)
     _add_boot_records(iso, tree, paths)
     iso.pvd.rr_ce_blocks = [block for blocks in continuations.values() for block in blocks]
+
+
+def _may_share(path: str, content: Content, boot: BootRecords) -> bool:
+    """Whether its bytes may lie on the medium once, for all paths that have them, as kernel and initrd do.
+
+    Boot images are told their own place, or become partitions.
+    """
+    return isinstance(content, Cached) and content.size > 0 and path not in _boot_paths(boot)
 
 
 def _put_late_last(iso: PyCdlib) -> None:

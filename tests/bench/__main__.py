@@ -18,7 +18,7 @@ from tests.bench.world import Bench
 
 _ROWS: dict[str, ModuleType] = {module.NAME: module for module in (mastering, scale, resolving, fetching, idle, whole)}
 # What the rows leave on the disk at most, in bytes; they are removed as they end.
-_SPACE = 25_000_000_000
+_SPACE = 30_000_000_000
 _QUICK = Size(rounds=1, part=0.004)
 
 
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="runs of each, after one for the caches")
     parser.add_argument("--part", type=float, default=1.0, metavar="X", help="a part of all sizes, not judged then")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the table as JSON, too")
-    parser.add_argument("--work", type=Path, default=Path("build").absolute(), help="where 25 GB are free for a while")
+    parser.add_argument("--work", type=Path, default=Path("build").absolute(), help="where 30 GB are free for a while")
     return parser
 
 

@@ -39,28 +39,19 @@ def sizes(count: int, total: int, seed: int = 1) -> list[int]:
     return [max(1, int(size * scale)) for size in drawn]
 
 
-def fill(folder: Path, wanted: Sequence[int], *, distinct: int | None = None) -> Filled:
-    """A medium in `folder` with a file of each of the sizes `wanted`, in Packages/, and what it starts from.
-
-    With `distinct`, only so many of them have bytes of their own; the others are hard links to them.
-    """
+def fill(folder: Path, wanted: Sequence[int]) -> Filled:
+    """A medium in `folder` with a file of each of the sizes `wanted`, in Packages/, and what it starts from."""
     listed = []
     for name, data in _boot_files():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         listed.append((name, hashlib.sha256(data).hexdigest(), len(data)))
-    made: list[tuple[Path, str, int]] = []
     for number, size in enumerate(wanted):
         name = f"Packages/{_letter(number)}/bench-package-with-a-long-name-{number:05}-1.2.3-4.el9_0.1.x86_64.rpm"
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if distinct is None or number < distinct:
-            made.append((path, _written(path, size), size))
-        source, sha256, size = made[number % len(made)]
-        if source != path:
-            os.link(source, path)
-        listed.append((name, sha256, size))
+        listed.append((name, _written(path, size), size))
     index = folder.with_name(f"{folder.name}.json")
     index.write_text(json.dumps(listed))
     return Filled(folder, index)
