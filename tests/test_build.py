@@ -5,7 +5,11 @@ import json
 import re
 import shutil
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -272,6 +276,38 @@ def test_an_unsigned_repository_is_taken_only_when_the_definition_says_so_and_th
     unsigned_ones = {p["repository"] for p in packages if p["signature"] is None}
     assert unsigned_ones == {"extras", "isobuilder"}
     assert {p["signature"] is None for p in packages if p["repository"] in unsigned_ones} == {True}
+
+
+def test_the_medium_is_written_while_its_packages_come(demo: Demo, mirror: Path, tmp_path: Path) -> None:
+    """The last package on it is held back until much of the image is there: the others do not wait for it."""
+    lock = read_lock(demo.lock)
+    assert lock
+    last = max(package.path.rpartition("/")[2] for package in lock.packages if package.repository == "baseos")
+    part = tmp_path / f"out/.{ISO_NAME}.part"
+    there: list[int] = []
+
+    class Holding(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            deadline = time.monotonic() + 60
+            while self.path.endswith(last) and time.monotonic() < deadline:
+                there.append(part.stat().st_size if part.exists() else 0)
+                if there[-1] > 150_000_000:
+                    break
+                time.sleep(0.05)
+            super().do_GET()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Holding, directory=str(mirror))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        write_demo(tmp_path / "site", f"http://127.0.0.1:{server.server_address[1]}", mirror)
+        words = ("--no-report", "--cache-dir", str(tmp_path / "cache"), "-o", str(tmp_path / "out"))
+        done = isobuilder("build", *words, cwd=tmp_path / "site")
+        server.shutdown()
+    assert done.returncode == 0, done.stderr
+    assert max(there) > 150_000_000
+    output("checkisomd5", tmp_path / "out" / ISO_NAME)
 
 
 def test_keys_of_one_name_at_two_addresses(copied_mirror: tuple[Path, str], mirror: Path, tmp_path: Path) -> None:
