@@ -3,8 +3,7 @@
 import hashlib
 import os
 import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from io import FileIO
@@ -20,8 +19,6 @@ from isobuilder.fetch.transfer import BrokenTransferError, Transfers, shown
 Advance = Callable[[int], None]
 
 _CHUNK: Final = 1 << 20
-# So many seconds bytes may wait for more of them.
-_LONGEST: Final = 1.0
 # What a part file had before we came: from whom, nobody knows.
 _UNKNOWN: Final = ""
 
@@ -107,31 +104,15 @@ class Download:
                 raise self._wrong(url, f"has {reply.total} bytes")
             if reply.start != self._position:
                 self.restart()
-            self._take(reply.chunks, url, pace)
+            for chunk in reply.chunks:
+                check_stop(self._stop)
+                if self._position + len(chunk) > size:
+                    raise self._wrong(url, f"has more than {size} bytes")
+                self._write(chunk, url)
+                if self._may_mix and self._position < size:
+                    pace(len(chunk))
         if self._position < size:
             raise BrokenTransferError(f"ended after {self._position} of {size} bytes")
-
-    def _take(self, chunks: Iterable[bytes], url: str, pace: Pace) -> None:
-        """Put what comes into the part file, in pieces worth a write, and at least every second; on a fault, too."""
-        gathered: list[bytes] = []
-        came, since = 0, time.monotonic()
-        try:
-            for chunk in chunks:
-                check_stop(self._stop)
-                gathered.append(chunk)
-                came += len(chunk)
-                if self._position + came > self._file.size:
-                    gathered.clear()
-                    raise self._wrong(url, f"has more than {self._file.size} bytes")
-                if came >= _CHUNK or time.monotonic() - since >= _LONGEST:
-                    self._write(b"".join(gathered), url)
-                    gathered.clear()
-                    came, since = 0, time.monotonic()
-                if self._may_mix and self._position + came < self._file.size:
-                    pace(len(chunk))
-        finally:
-            if gathered:
-                self._write(b"".join(gathered), url)
 
     def _write(self, chunk: bytes, sender: str) -> None:
         with self._host_errors():

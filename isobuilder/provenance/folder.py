@@ -128,9 +128,11 @@ def _longest(lock: Lock) -> dict[str, Signer]:
         for repository in lock.repositories
         if repository.trust == "signed"
     }
+    # As `PackageChecks` does, for a file that two repositories have.
+    packages = {package.file.sha256: package for package in lock.packages}
     return {
-        package.file.sha256: Signer(keys[package.repository], keys[package.repository], _ALGORITHM, _DIGEST)
-        for package in lock.packages
+        sha256: Signer(keys[package.repository], keys[package.repository], _ALGORITHM, _DIGEST)
+        for sha256, package in packages.items()
         if package.repository in keys
     }
 
