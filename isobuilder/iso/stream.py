@@ -20,7 +20,7 @@ from isobuilder.tree import Cached
 _BUFFER = 1 << 20
 _BUFFERS = 16
 # For who sums while others work: after each piece a thread waits up to 5 ms for its turn, as Python shares turns out.
-_LARGE = 32 << 20
+_LARGE = 4 << 20
 
 Advance = Callable[[int], None]
 # A buffer, and how much of it is filled; at the end nothing.
