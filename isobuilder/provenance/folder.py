@@ -93,7 +93,9 @@ class Described:
 
     @cached_property
     def _said(self) -> _Said:
-        return self._first if self._known is not None else self._said_with(self._signers.signers())
+        # Asked also where it is known: what was found out of packages is kept then.
+        signers = self._signers.signers()
+        return self._first if signers == self._known else self._said_with(signers)
 
     def _said_with(self, signers: Mapping[str, Signer]) -> _Said:
         name = self._plan.iso_name.removesuffix(".iso")
