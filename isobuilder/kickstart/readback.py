@@ -40,7 +40,7 @@ class Reading:
     network: tuple[str, ...]
 
 
-# The same text is read for the plan of a build and out of its image.
+# Roles and media have texts in common. The proof of an image asks without `kept`: it reads what is on it.
 @functools.lru_cache(maxsize=64)
 def examine(text: str, facts: KickstartFacts, kept: Kept | None = None) -> Reading:
     """Read a kickstart as the installer of the release whose `facts` these are, or as it was read before.
