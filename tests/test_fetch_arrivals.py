@@ -89,6 +89,15 @@ def test_what_is_no_finding_about_a_file_is_raised_at_once(mirror: Mirror, fetch
         arrivals.wait(files[-1].sha256)
 
 
+def test_a_failure_is_seen_by_who_waits_for_what_is_here(mirror: Mirror, fetcher: Fetcher) -> None:
+    gone = named(mirror, "/gone", b"gone")
+    del mirror.files["/gone"]
+    with fetcher.arriving([gone], title="Packages") as arrivals:
+        time.sleep(0.5)
+        with pytest.raises(FetchError, match="/gone"):
+            arrivals.wait("0" * 64)
+
+
 def test_leaving_calls_off_what_has_not_come(mirror: Mirror, cache: Cache, fetcher: Fetcher) -> None:
     slow = [named(mirror, f"/{number}", b"%d" % number) for number in range(100)]
     with fetcher.arriving(slow, title="Packages") as arrivals:

@@ -72,6 +72,9 @@ class Arrivals:
 
         An exception that is no finding about a file is raised as soon as it is seen: no space, no permission.
         """
+        # What has come meanwhile is seen whoever is waited for, so that a failure is told soon.
+        while not self._results.empty():
+            self._collect()
         while sha256 in self._outstanding and not self._failures:
             self._collect()
         if self._failures:
