@@ -221,3 +221,21 @@ def test_another_package_than_the_locked_one_is_refused(demo: Demo, lock: Lock, 
         demo.lock.write_text(original)
     assert done.returncode == 3
     assert "package.cloud-setup: changed" in done.stderr
+
+
+@pytest.mark.practice
+def test_what_the_cache_has_is_ours_only_where_it_was_made_here(demo: Demo, lock: Lock, tmp_path: Path) -> None:
+    facts = load_toml(demo.folder / "practice.toml", Release, "release file")
+    cache = Cache(tmp_path / "cache")
+    strange = cache.add(b"somebody else's package")
+    file = {"sha256": strange.name, "size": strange.stat().st_size}
+    packages = tuple(
+        one.model_copy(update={"file": one.file.model_copy(update=file)}) if one.repository == BUILT_IN else one
+        for one in lock.packages
+    )
+    edited = lock.model_copy(update={"packages": packages})
+    # The first time nothing is kept yet; the second time it is known what ours is.
+    for _ in range(2):
+        with pytest.raises(LockError, match="is not the one in the lock"):
+            provide_own(edited, facts, cache)
+        provide_own(lock, facts, cache)

@@ -28,7 +28,7 @@ Carrier = Callable[[Advance, threading.Event], AbstractContextManager[Callable[[
 class Arrivals:
     """Files that come, begun in the order of `files`, by several threads that have a `carrier` each.
 
-    It is a context, and belongs to one thread. Within it `task` is open until the last file is here; `tell` is told
+    It is a context, and belongs to one thread. Within it `task` is open until all are seen to be here; `tell` is told
     what is under way, how many files have come, and of how many. Leaving the context calls off what has not come.
     """
 
